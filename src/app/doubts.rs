@@ -11,6 +11,7 @@ use crate::diagnostic::{format_duration, nearest};
 use crate::gate::Hours;
 use crate::http::ClientsConfig;
 use crate::mapping::{Plan, WriteOperation};
+use crate::pipeline::read_apart;
 
 /// All of it. Nothing is reached but the staging database, if there is one: it has the names of keys.
 pub async fn doubts(loaded: &Loaded) -> Vec<String> {
@@ -21,6 +22,7 @@ pub async fn doubts(loaded: &Loaded) -> Vec<String> {
     doubts.extend(loaded.plans.iter().flat_map(|plan| of_references(plan)));
     doubts.extend(of_clients(config).await);
     doubts.extend(of_relations(loaded));
+    doubts.extend(read_apart(&loaded.plans));
     doubts
 }
 

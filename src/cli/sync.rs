@@ -51,16 +51,14 @@ pub(super) async fn run(context: &Context, options: &Options) -> Exit {
     let bar = tokio::spawn(show(Arc::clone(&bridge)));
     let interrupted = tokio::spawn(stop_on_interrupt(Arc::clone(&bridge)));
     let mut exit = Exit::Done;
-    let mut lines = Vec::new();
-    for plan in plans {
-        let request = Request { trigger: "command", lane: Lane::Operator, full: options.full, patience: PATIENCE };
-        let result = bridge.sync(&plan, request).await;
-        exit = exit.max(match &result {
+    let request = Request { trigger: "command", lane: Lane::Operator, full: options.full, patience: PATIENCE };
+    let lines = bridge.sync_all(&plans, request).await;
+    for (_, result) in &lines {
+        exit = exit.max(match result {
             Ok(summary) if !summary.is_complete() => Exit::Incomplete,
             Ok(_) => Exit::Done,
             Err(error) => exit_of(error),
         });
-        lines.push((plan, result));
     }
     bar.abort();
     interrupted.abort();
@@ -100,6 +98,10 @@ fn print(context: &Context, plan: &Plan, result: Result<Summary, PipelineError>)
             }
             for note in &summary.notes {
                 output::note(format!("{id}: {}", output::plain(note)));
+            }
+            if !summary.together.is_empty() {
+                let others: Vec<String> = summary.together.iter().map(ToString::to_string).collect();
+                output::line(format!("{id}: read together with {}", others.join(", ")));
             }
             let Some(run) = &summary.run else {
                 output::line(format!("{id}: nothing new"));
@@ -149,6 +151,7 @@ fn as_json(summary: &Summary) -> serde_json::Value {
         "refused": summary.refused,
         "unclaimed": {"files": summary.unclaimed.files, "first": summary.unclaimed.first},
         "deletes_detected": summary.deletes,
+        "read_together_with": summary.together.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "notes": summary.notes,
     })
 }

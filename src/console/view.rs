@@ -29,6 +29,7 @@ pub fn run(run: &Run) -> Value {
         "files": run.files,
         "mapping": run.mapping,
         "error": run.error,
+        "read_together_with": run.read_with.iter().map(ToString::to_string).collect::<Vec<_>>(),
     })
 }
 

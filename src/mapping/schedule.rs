@@ -32,6 +32,18 @@ pub struct CronSchedule {
 }
 
 impl Schedule {
+    /// Whether runs are due at the same times.
+    pub fn is_like(&self, other: &Schedule) -> bool {
+        match (self, other) {
+            (Schedule::Every(own), Schedule::Every(theirs)) => own == theirs,
+            (Schedule::Cron(own), Schedule::Cron(theirs)) => {
+                own.expression == theirs.expression && own.zone == theirs.zone
+            }
+            (Schedule::Watch, Schedule::Watch) | (Schedule::Manual, Schedule::Manual) => true,
+            _ => false,
+        }
+    }
+
     /// The moment of the next run after `last`; `None` when nothing is ever due by the clock alone
     /// (`watch`, `manual`, or a cron expression without a future).
     pub fn next(&self, last: Timestamp) -> Option<Timestamp> {

@@ -94,6 +94,14 @@ pub enum PipelineError {
         /// The percentage that may.
         max_deleted: u8,
     },
+    /// What was read for several versions could not be.
+    #[error("the reading that {resource} shares with another version failed: {reason}")]
+    Together {
+        /// The resource.
+        resource: ResourceId,
+        /// Why.
+        reason: String,
+    },
     /// A table or query cannot be read as its mapping says.
     #[error("{resource}: {reason}")]
     Source {

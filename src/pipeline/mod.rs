@@ -34,4 +34,5 @@ mod world;
 pub use error::PipelineError;
 pub use fault::ServiceFault;
 pub use tables::judge::{Judgement, judge, table_of};
+pub use versions::read_apart;
 pub use world::{Backend, Bridge, Reach, World, patterns_of};

@@ -20,6 +20,8 @@ use crate::staging::StagingError;
 use super::sync::Request;
 use super::{Bridge, PipelineError};
 
+/// Who asks for the runs that are begun here.
+pub(super) const SCHEDULE: &str = "schedule";
 /// The longest pause after failures.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// How long the first look waits for files that are still too young.
@@ -74,7 +76,7 @@ async fn follow(bridge: Arc<Bridge>, plan: Arc<Plan>, waiting: CancellationToken
     while !waiting.is_cancelled() {
         // The first look after a start is for somebody who watches: it waits for files that have just arrived.
         let patience = if first { FIRST_PATIENCE } else { Duration::ZERO };
-        let request = Request { trigger: "schedule", lane: Lane::Sync, full: false, patience };
+        let request = Request { trigger: SCHEDULE, lane: Lane::Sync, full: false, patience };
         // Outside of a run, so that none is said to go on all night.
         if let Err(PipelineError::Stopped) = bridge.until_due(&plan, &waiting).await {
             return;
@@ -93,7 +95,8 @@ async fn follow(bridge: Arc<Bridge>, plan: Arc<Plan>, waiting: CancellationToken
                 tracing::debug!(resource = %id, "another run is going on");
             }
             Err(error) => {
-                failures += 1;
+                // Those that are read with it do not wait.
+                failures = if bridge.fails_alone(&plan, &error) { 0 } else { failures + 1 };
                 tracing::error!(resource = %plan.exposure.id, error = %error.chain(), failures, "a run failed");
             }
         }

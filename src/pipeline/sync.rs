@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::adapters::inbox::{Candidate, InboxError, Order, Scan, Unclaimed, Until, Waiting};
 use crate::gate::Lane;
 use crate::landing::{Landed, LandingError};
-use crate::mapping::{Origin, Plan};
+use crate::mapping::Plan;
 use crate::record::ResourceId;
 use crate::staging::{Balance, Checkpoint, FileEntry, FileState, NewFile, Run, RunId, RunOutcome};
 
@@ -44,6 +44,8 @@ pub struct Summary {
     pub unclaimed: Unclaimed,
     /// What else a person should know: a sentence each.
     pub notes: Vec<String>,
+    /// The other versions for which the same was read, where the backend was asked once for all of them.
+    pub together: Vec<ResourceId>,
     /// Of a table or query: whether records that were deleted at the source are found: `yes`, `no`, or when they last
     /// were.
     pub deletes: Option<String>,
@@ -60,6 +62,7 @@ impl Summary {
             refused: Vec::new(),
             unclaimed: Unclaimed::default(),
             notes: Vec::new(),
+            together: Vec::new(),
             deletes: None,
         }
     }
@@ -76,17 +79,8 @@ impl Summary {
 }
 
 impl Bridge {
-    /// Looks for the resource's files and stages them in their order, or for what has changed in its table. One run at a
-    /// time a resource, over all processes.
+    /// Looks for the resource's files and stages them in their order. One run at a time a resource, over all processes.
     pub(super) async fn sync_source(&self, plan: &Arc<Plan>, request: Request) -> Result<Summary, PipelineError> {
-        if let Origin::Rows(rows) = &plan.origin {
-            return self.sync_rows(plan, rows, request).await;
-        }
-        if let Origin::Call(operation) = &plan.origin
-            && let Some(polling) = &operation.polling
-        {
-            return self.sync_poll(plan, operation, polling, request).await;
-        }
         let id = &plan.exposure.id;
         let world = self.world.load_full();
         let backend = &world.inbox(plan)?;

@@ -1,4 +1,7 @@
-//! Several versions of a resource from one reading of its files.
+//! Several versions of a resource from one reading of its source.
+//!
+//! Versions that read the same table or query in the same way are read together: see `tables::together`. Those that ask a
+//! service the same share its answers: see `polls::answers`.
 //!
 //! Of the versions of a resource that read the same files of the same backend, the lowest one has them fetched; the others
 //! never look into the inbox: what was landed for the first is decoded and mapped for each of them, right behind its run. So a
@@ -10,14 +13,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::file::{Judgement, Passage};
+use super::scheduler::SCHEDULE;
 use super::sync::{Request, Summary};
+use super::tables::{Outcome, may_be_of_one};
 use super::world::World;
 use super::{Bridge, PipelineError};
 use crate::adapters::inbox::Candidate;
 use crate::landing::LandingError;
-use crate::mapping::{Origin, Plan};
-use crate::record::BlobId;
-use crate::staging::{FileEntry, FileState, NewFile, RunId, RunOutcome};
+use crate::mapping::{Changes, Operation, Origin, Plan, ROW, Relation, Rows};
+use crate::record::{BlobId, ResourceId};
+use crate::staging::{FileEntry, FileState, NewFile, RunId, RunOutcome, StagingError};
 
 /// Files of a ledger that are looked at, at most.
 const MOST_FILES: usize = 1_000_000;
@@ -30,6 +35,20 @@ impl World {
             .iter()
             .filter(|other| shares_files(plan, other) && other.exposure.id.version() < plan.exposure.id.version());
         lower.min_by_key(|other| other.exposure.id.version())
+    }
+
+    /// The versions that read a table, query or service together with this one, which is the first of them.
+    fn together(&self, plan: &Arc<Plan>) -> Vec<Arc<Plan>> {
+        let id = &plan.exposure.id;
+        let mut others: Vec<Arc<Plan>> = self
+            .plans
+            .iter()
+            .filter(|other| other.exposure.id != *id && shares_question(plan, other))
+            .cloned()
+            .collect();
+        others.sort_by_key(|other| other.exposure.id.version());
+        others.insert(0, Arc::clone(plan));
+        others
     }
 
     /// The versions that are fed from what this plan has fetched.
@@ -47,10 +66,207 @@ fn shares_files(one: &Plan, other: &Plan) -> bool {
     same_files && one.backend == other.backend && one.exposure.id.name() == other.exposure.id.name()
 }
 
+/// Whether two plans are versions of one resource that read a table, query or service together.
+fn shares_question(one: &Plan, other: &Plan) -> bool {
+    one.exposure.id.name() == other.exposure.id.name() && differences(one, other).is_some_and(|found| found.is_empty())
+}
+
+/// In what two plans differ that would have to be the same for them to read their table, query or service together; `None`
+/// where they do not read the same one at all.
+fn differences(one: &Plan, other: &Plan) -> Option<Vec<&'static str>> {
+    if one.backend != other.backend {
+        return None;
+    }
+    match (&one.origin, &other.origin) {
+        (Origin::Rows(_), Origin::Rows(_)) => differences_of_rows(one, other),
+        (Origin::Call(ours), Origin::Call(theirs)) => differences_of_polls((one, ours), (other, theirs)),
+        _ => None,
+    }
+}
+
+/// Of services that are polled. Whether two versions send the same shows when they do.
+fn differences_of_polls(
+    (one, ours): (&Plan, &Operation),
+    (other, theirs): (&Plan, &Operation),
+) -> Option<Vec<&'static str>> {
+    let (own, its) = (ours.polling.as_ref()?, theirs.polling.as_ref()?);
+    if (&ours.action, ours.version, ours.is_one_way) != (&theirs.action, theirs.version, theirs.is_one_way) {
+        return None;
+    }
+    let all = [
+        (!one.schedule.is_like(&other.schedule), "`schedule`"),
+        (ours.question() != theirs.question(), "what is sent"),
+        (own.changes != its.changes, "how changes are asked for"),
+        (own.paging != its.paging, "how a page leads to the next"),
+        (ours.judgement != theirs.judgement, "which answers are faults"),
+        (ours.is_strict != theirs.is_strict, "how strictly answers are judged"),
+    ];
+    Some(all.into_iter().filter_map(|(differs, what)| differs.then_some(what)).collect())
+}
+
+fn differences_of_rows(one: &Plan, other: &Plan) -> Option<Vec<&'static str>> {
+    let (Origin::Rows(ours), Origin::Rows(theirs)) = (&one.origin, &other.origin) else { return None };
+    let (own, its) = (&ours.source, &theirs.source);
+    let (same, mut columns, condition) = match (&own.relation, &its.relation) {
+        (
+            Relation::Table { name, columns, condition },
+            Relation::Table { name: its_name, columns: its_columns, condition: its_condition },
+        ) => (name == its_name, columns == its_columns, condition == its_condition),
+        (Relation::Query(sql), Relation::Query(its_sql)) => (sql == its_sql, true, true),
+        _ => return None,
+    };
+    if !same {
+        return None;
+    }
+    // What stands for the key of a table that has none is made of all columns that are read.
+    let has_row = |rows: &Rows| rows.columns.iter().any(|name| name == ROW);
+    columns |= !has_row(ours) && !has_row(theirs);
+    columns &= has_row(ours) == has_row(theirs);
+    // Each of its changes would have to be staged at its place between the others.
+    let is_captured = matches!(own.changes, Changes::Capture(_)) || matches!(its.changes, Changes::Capture(_));
+    let all = [
+        (is_captured, "`cdc`, which each version follows for itself"),
+        (!one.schedule.is_like(&other.schedule), "`schedule`"),
+        (!columns, "the columns, of which `_row` is made"),
+        (!condition, "`where`"),
+        (own.changes != its.changes, "how changes are found"),
+        (own.key != its.key || ours.key_columns != theirs.key_columns, "the columns of the key"),
+        (one.deleted != other.deleted, "`serve.deleted`"),
+        (own.reconcile != its.reconcile, "`reconcile`"),
+        (own.max_deleted != its.max_deleted, "`max_deleted`"),
+        (own.batch_rows != its.batch_rows, "`batch_rows`"),
+        (own.chunk_rows != its.chunk_rows, "`chunk_rows`"),
+        (own.max_rows_per_second != its.max_rows_per_second, "`max_rows_per_second`"),
+        (own.isolation != its.isolation, "`isolation`"),
+        (own.timeout != its.timeout, "`timeout`"),
+    ];
+    Some(all.into_iter().filter_map(|(differs, what)| differs.then_some(what)).collect())
+}
+
+/// Versions of one resource that read the same table, query or service, but each for itself: why, a sentence each.
+pub fn read_apart(plans: &[Arc<Plan>]) -> Vec<String> {
+    let mut found = Vec::new();
+    for (index, one) in plans.iter().enumerate() {
+        for other in plans.iter().skip(index + 1).filter(|other| one.exposure.id.name() == other.exposure.id.name()) {
+            if let Some(differences) = differences(one, other).filter(|differences| !differences.is_empty()) {
+                found.push(format!(
+                    "{} and {} read the same of {}, but each for itself: they differ in {}; where that is the same, it is \
+                     asked for once for both",
+                    one.exposure.id,
+                    other.exposure.id,
+                    one.backend,
+                    differences.join(", ")
+                ));
+            }
+        }
+    }
+    found
+}
+
+fn changed_meanwhile(plan: &Plan) -> PipelineError {
+    PipelineError::UnknownResource {
+        wanted: plan.exposure.id.to_string(),
+        known: "the configuration has changed meanwhile".to_owned(),
+    }
+}
+
 impl Bridge {
+    /// Looks for what is new at the sources of several resources; what several of them read together is asked for once.
+    pub async fn sync_all(
+        &self,
+        plans: &[Arc<Plan>],
+        request: Request,
+    ) -> Vec<(Arc<Plan>, Result<Summary, PipelineError>)> {
+        let mut done: HashMap<ResourceId, Result<Summary, PipelineError>> = HashMap::new();
+        for plan in plans {
+            let id = &plan.exposure.id;
+            match &plan.origin {
+                _ if done.contains_key(id) => {}
+                Origin::Rows(_) | Origin::Call(_) => done.extend(self.sync_versions(plan, plans, request).await),
+                Origin::Files(_) => drop(done.insert(id.clone(), self.sync(plan, request).await)),
+            }
+        }
+        let of_one = |plan: &Arc<Plan>| done.remove(&plan.exposure.id).map(|outcome| (Arc::clone(plan), outcome));
+        plans.iter().filter_map(of_one).collect()
+    }
+
+    /// Reads what has changed in a table or query, or at a service, for all versions that read it together. Answers what became of those that
+    /// were asked for.
+    async fn sync_versions(&self, plan: &Arc<Plan>, asked: &[Arc<Plan>], request: Request) -> Vec<Outcome> {
+        let is_asked = |id: &ResourceId| asked.iter().any(|plan| plan.exposure.id == *id);
+        let mut versions = self.world.load_full().together(plan);
+        if request.full {
+            // Who has not been asked to read everything goes on from its own mark the next time.
+            versions.retain(|version| is_asked(&version.exposure.id));
+        } else if request.trigger == SCHEDULE && versions.len() > 1 {
+            let id = &plan.exposure.id;
+            versions = match self.due_together(plan, versions, request).await {
+                Ok(due) if due.is_empty() => return vec![(id.clone(), Ok(Summary::new(id.clone())))],
+                Ok(due) => due,
+                Err(error) => return vec![(id.clone(), Err(error))],
+            };
+        }
+        let mut outcomes = match &plan.origin {
+            Origin::Call(operation) if operation.polling.is_some() => self.sync_polls(&versions, request).await,
+            Origin::Rows(_) => self.sync_rows(&versions, request).await,
+            _ => vec![(plan.exposure.id.clone(), Err(PipelineError::NoInbox { resource: plan.exposure.id.clone() }))],
+        };
+        outcomes.retain(|(id, outcome)| {
+            match outcome {
+                _ if is_asked(id) => return true,
+                Ok(_) | Err(PipelineError::Stopped | PipelineError::Staging(StagingError::Locked(_))) => {}
+                Err(error) => {
+                    let from = &plan.exposure.id;
+                    tracing::error!(resource = %id, from = %from, error = %error.chain(), "a version could not be read");
+                }
+            }
+            false
+        });
+        outcomes
+    }
+
+    /// Of these versions, which have one schedule, those that are read when it has come for this one: the lowest has the others
+    /// read along that stand where it does; any other one reads for itself unless it is one of these.
+    async fn due_together(
+        &self,
+        plan: &Arc<Plan>,
+        versions: Vec<Arc<Plan>>,
+        request: Request,
+    ) -> Result<Vec<Arc<Plan>>, PipelineError> {
+        let lead = versions.iter().min_by_key(|version| version.exposure.id.version()).unwrap_or(plan);
+        if lead.exposure.id != plan.exposure.id {
+            let is_read = self.goes_along(plan, lead, request).await?;
+            return Ok(if is_read { Vec::new() } else { vec![Arc::clone(plan)] });
+        }
+        let mut due = vec![Arc::clone(plan)];
+        for version in versions.iter().filter(|version| version.exposure.id != plan.exposure.id) {
+            if self.goes_along(version, plan, request).await? {
+                due.push(Arc::clone(version));
+            }
+        }
+        Ok(due)
+    }
+
+    async fn goes_along(&self, version: &Arc<Plan>, lead: &Arc<Plan>, request: Request) -> Result<bool, PipelineError> {
+        match &version.origin {
+            Origin::Rows(_) => self.rows_go_along(version, lead, request).await,
+            _ => self.poll_goes_along(version).await,
+        }
+    }
+
+    /// Whether what a run of this version has failed for may leave others well that are read with it.
+    pub(super) fn fails_alone(&self, plan: &Arc<Plan>, error: &PipelineError) -> bool {
+        let is_own = may_be_of_one(error) || matches!(error, PipelineError::Vanishing { .. });
+        is_own && self.world.load().together(plan).len() > 1
+    }
+
     /// Looks for what is new at the source of a resource and stages it, for all its versions that read the same files.
     pub async fn sync(&self, plan: &Arc<Plan>, request: Request) -> Result<Summary, PipelineError> {
         let world = self.world.load_full();
+        if !matches!(plan.origin, Origin::Files(_)) {
+            let mut outcomes = self.sync_versions(plan, std::slice::from_ref(plan), request).await;
+            return outcomes.pop().map_or_else(|| Err(changed_meanwhile(plan)), |(_, outcome)| outcome);
+        }
         let fetcher = world.fetcher(plan).unwrap_or(plan);
         let is_own = fetcher.exposure.id == plan.exposure.id;
         // To read again what one version has read is not to fetch it again.
@@ -71,10 +287,7 @@ impl Bridge {
                 }
             }
         }
-        summary.ok_or_else(|| PipelineError::UnknownResource {
-            wanted: plan.exposure.id.to_string(),
-            known: "the configuration has changed meanwhile".to_owned(),
-        })
+        summary.ok_or_else(|| changed_meanwhile(plan))
     }
 
     /// Stages for a version what was landed for another one and is not staged for this one yet. Where that has nothing new,

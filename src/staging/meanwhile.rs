@@ -58,6 +58,9 @@ pub trait Meanwhile: Send + Sync + 'static {
         since: Timestamp,
     ) -> Result<RunId, StagingError>;
 
+    /// Notes for which other resources the same was read as by this run.
+    async fn note_read_with(&self, run: &RunId, others: &[ResourceId]) -> Result<(), StagingError>;
+
     /// As [`Staging::document`](super::Staging::document), for a resource whose documents are read from their backend one
     /// by one: `as_of` is when the backend last said this one, or the end of the last good run where that was later.
     async fn live_document(&self, resource: &ResourceId, key: &str) -> Result<Option<StagedDocument>, StagingError>;

@@ -336,7 +336,14 @@ pub trait Staging: Operations + Meanwhile {
 
     /// As [`Staging::commit`], of a batch that is all of its file: the ledger gets the file in the same transaction, and
     /// [`Batch::file`] says nothing. A file with the same marks that is there already is begun anew.
-    async fn commit_whole(&self, file: NewFile, batch: Batch) -> Result<Committed, StagingError>;
+    async fn commit_whole(&self, file: NewFile, batch: Batch) -> Result<Committed, StagingError> {
+        let committed = self.commit_together(vec![(file, batch)]).await?;
+        Ok(committed.into_iter().next().unwrap_or_default())
+    }
+
+    /// As [`Staging::commit_whole`], of what one input is for several resources: all of it or nothing. Answers in the order
+    /// of the batches.
+    async fn commit_together(&self, batches: Vec<(NewFile, Batch)>) -> Result<Vec<Committed>, StagingError>;
 
     /// Closes a run. A good one moves the resource's `as_of`, unless its trigger is `replay`: that one read
     /// landing, not the source.
@@ -362,6 +369,9 @@ pub trait Staging: Operations + Meanwhile {
         resource: &ResourceId,
         position: Option<&SourcePosition>,
     ) -> Result<(), StagingError>;
+
+    /// Sets how far the sources of several resources are read, all at one moment.
+    async fn set_source_positions(&self, positions: Vec<(ResourceId, SourcePosition)>) -> Result<(), StagingError>;
 
     /// Begins to read all of a source. A resource has one open snapshot at most: one that a crash left open is answered
     /// again, with what it has seen. Whoever cannot go on with it ends it by [`Staging::drop_snapshot`].

@@ -106,6 +106,8 @@ pub struct Run {
     pub files: u64,
     /// Why it failed.
     pub error: Option<String>,
+    /// The other versions of the resource for which the same was read, where the backend was asked once for all of them.
+    pub read_with: Vec<ResourceId>,
 }
 
 /// How to close a run.

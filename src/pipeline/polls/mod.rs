@@ -4,6 +4,7 @@
 //! What is asked next, and when that has an end, is decided in [`standing`]; here it is done. An answer that is not whole
 //! stages nothing. What came twice is found equal.
 
+mod answers;
 mod mark;
 mod page;
 mod preview;
@@ -13,26 +14,88 @@ mod standing;
 use std::sync::Arc;
 use std::time::Instant;
 
+use answers::Answers;
 use reading::Reading;
 use standing::Standing;
 
 use super::sync::{Request, Summary};
 use super::{Bridge, PipelineError, admission};
+use crate::adapters::soap::SoapError;
 use crate::gate::Lane;
-use crate::mapping::{Deleted, Operation, Plan, PollChanges, Polling};
-use crate::record::Slot;
+use crate::mapping::{Deleted, Operation, Origin, Plan, PollChanges, Polling};
+use crate::record::{ResourceId, Slot};
 use crate::staging::RunOutcome;
 
+/// What became of a version.
+type Outcome = (ResourceId, Result<Summary, PipelineError>);
+
 impl Bridge {
+    /// Reads what has changed at a service for these versions, which ask it in the same way. What the service has answered to
+    /// one of them it is not asked again for another.
+    pub(super) async fn sync_polls(&self, plans: &[Arc<Plan>], request: Request) -> Vec<Outcome> {
+        let answers = (plans.len() > 1).then(|| Arc::new(Answers::new()));
+        let (mut outcomes, mut sharers, mut outage): (Vec<Outcome>, Vec<ResourceId>, Option<String>) =
+            Default::default();
+        for (index, plan) in plans.iter().enumerate() {
+            let id = plan.exposure.id.clone();
+            let Origin::Call(operation) = &plan.origin else { continue };
+            let Some(polling) = &operation.polling else { continue };
+            let outcome = match &outage {
+                // It need not be found again for each of them.
+                Some(reason) => Err(PipelineError::Together { resource: id.clone(), reason: reason.clone() }),
+                None if self.stop.is_cancelled() => Err(PipelineError::Stopped),
+                None => {
+                    let shared = answers.as_ref().map(|answers| (Arc::clone(answers), index > 0));
+                    self.sync_poll(plan, operation, polling, request, shared).await
+                }
+            };
+            let outcome = outcome.map(|(summary, shared)| {
+                if shared > 0 {
+                    sharers.push(id.clone());
+                }
+                summary
+            });
+            outage = outcome.as_ref().err().filter(|error| is_outage(error)).map(PipelineError::chain).or(outage);
+            outcomes.push((id, outcome));
+        }
+        if let (false, Some(first)) = (sharers.is_empty(), plans.first()) {
+            sharers.insert(0, first.exposure.id.clone());
+        }
+        for (id, outcome) in &mut outcomes {
+            let (true, Ok(summary)) = (sharers.contains(id), outcome) else { continue };
+            summary.together = sharers.iter().filter(|other| *other != id).cloned().collect();
+            let Some(run) = &mut summary.run else { continue };
+            run.read_with.clone_from(&summary.together);
+            if let Err(error) = self.staging.note_read_with(&run.id, &run.read_with).await {
+                tracing::warn!(resource = %id, run = %run.id, error = %error, "for whom a run has read cannot be noted");
+            }
+        }
+        outcomes
+    }
+
+    /// Whether a version is behind nobody by much: it has read what there was at some time, or reads everything each time.
+    pub(super) async fn poll_goes_along(&self, plan: &Plan) -> Result<bool, PipelineError> {
+        let Origin::Call(operation) = &plan.origin else { return Ok(false) };
+        let Some(polling) = &operation.polling else { return Ok(false) };
+        let stored = self.staging.source_position(&plan.exposure.id).await?;
+        let stored = stored.and_then(|position| Standing::read(&position, &fingerprint(operation, polling)));
+        Ok(match stored {
+            Some(standing) => standing.turn.is_none(),
+            None => polling.changes == PollChanges::Snapshot,
+        })
+    }
+
     /// Reads what has changed at a service. One run at a time a resource, over all processes; there is a run only where
     /// there was something to stage or to delete.
-    pub(super) async fn sync_poll(
+    /// Answers how many of its pages another version had asked for, too.
+    async fn sync_poll(
         &self,
         plan: &Arc<Plan>,
         operation: &Operation,
         polling: &Arc<Polling>,
         request: Request,
-    ) -> Result<Summary, PipelineError> {
+        answers: Option<(Arc<Answers>, bool)>,
+    ) -> Result<(Summary, u64), PipelineError> {
         let id = &plan.exposure.id;
         let called = self.world.load().service(plan)?;
         if request.lane != Lane::Sync {
@@ -44,10 +107,10 @@ impl Bridge {
         let stored = self.staging.source_position(id).await?;
         let stored = stored.as_ref().and_then(|position| Standing::read(position, &source)).filter(|_| !request.full);
         let standing = stored.unwrap_or_else(|| Standing::new(source));
-        let mut reading = Reading::new(self, plan, (operation, polling), called, request, watched, standing);
+        let mut reading = Reading::new(self, plan, (operation, polling), called, request, watched, standing, answers);
         let started = Instant::now();
         let result = reading.go().await;
-        let Reading { run, mut notes, pages, odd, odd_answers, .. } = reading;
+        let Reading { run, mut notes, pages, shared, odd, odd_answers, .. } = reading;
         for (whose, odd) in [("the WSDL does", odd), ("SOAP and HTTP do", odd_answers)] {
             if !odd.is_empty() {
                 let counts: Vec<String> = odd.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
@@ -60,7 +123,7 @@ impl Bridge {
         let Some(run) = run else {
             result?;
             self.staging.note_checked(id).await?;
-            return Ok(summary);
+            return Ok((summary, shared));
         };
         let outcome = match &result {
             Ok(()) => RunOutcome::Succeeded,
@@ -72,12 +135,21 @@ impl Bridge {
         let finished = finished?;
         let balance = finished.balance;
         tracing::info!(
-            resource = %id, run = %run, pages, read = balance.read, staged = balance.staged, unchanged = balance.unchanged,
+            resource = %id, run = %run, pages, shared_pages = shared, read = balance.read, staged = balance.staged, unchanged = balance.unchanged,
             dead = balance.dead, skipped = balance.skipped, deleted = balance.deleted, deletes_detected = deletes,
             duration_ms = started.elapsed().as_millis() as u64, "finished a run"
         );
         summary.run = Some(finished);
-        Ok(summary)
+        Ok((summary, shared))
+    }
+}
+
+/// Whether a service cannot be asked at all, whatever for. A fault is an answer.
+fn is_outage(error: &PipelineError) -> bool {
+    match error {
+        PipelineError::Soap(error) => !matches!(error, SoapError::Fault(_)),
+        PipelineError::Gate { .. } | PipelineError::Closed { .. } => true,
+        _ => false,
     }
 }
 

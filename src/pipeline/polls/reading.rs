@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use super::answers::Answers;
 use super::page::{Looked, Looks, Part};
 use super::standing::{At, Standing, Turn};
 use crate::adapters::soap::{self, Answer, SoapError, Streamed};
@@ -48,6 +49,10 @@ pub(super) struct Reading<'a> {
     pub(super) run: Option<RunId>,
     /// Pages that were read.
     pub(super) pages: u64,
+    /// Those of them that a version before this one had asked for.
+    pub(super) shared: u64,
+    /// What other versions are given in this run, and whether this one may take of it.
+    answers: Option<(Arc<Answers>, bool)>,
     /// What was taken although the schema does not allow it.
     pub(super) odd: BTreeMap<&'static str, u64>,
     /// What was not as it should be about answers as such.
@@ -55,6 +60,7 @@ pub(super) struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
+    #[expect(clippy::too_many_arguments, reason = "the parts of one reading, put together in one place")]
     pub(super) fn new(
         bridge: &'a Bridge,
         plan: &'a Arc<Plan>,
@@ -63,9 +69,10 @@ impl<'a> Reading<'a> {
         request: Request,
         watched: Option<Slot>,
         standing: Standing,
+        answers: Option<(Arc<Answers>, bool)>,
     ) -> Reading<'a> {
         let error_when = operation.judgement.error_when.clone();
-        let started_at = Timestamp::now();
+        let started_at = answers.as_ref().map_or_else(Timestamp::now, |(answers, _)| answers.since);
         let looks =
             Looks { plan: Arc::clone(plan), polling: Arc::clone(polling), error_when, watched, now: started_at };
         let (notes, run, pages) = (Vec::new(), None, 0);
@@ -83,6 +90,8 @@ impl<'a> Reading<'a> {
             notes,
             run,
             pages,
+            shared: 0,
+            answers,
             odd,
             odd_answers,
         }
@@ -198,7 +207,7 @@ impl<'a> Reading<'a> {
             .operation
             .for_values(&turn.values(self.polling))
             .map_err(|reason| self.fault(format!("{} cannot be asked for: {reason}", turn.describe())))?;
-        let (landed, token) = self.answer(&sent).await?;
+        let (landed, token, is_shared) = self.answer_or_known(&sent).await?;
         self.pages += 1;
         let mut parts = self.looks.clone().parts(&self.bridge.landing, &landed, token)?;
         let mut entry = None;
@@ -217,7 +226,9 @@ impl<'a> Reading<'a> {
                 ));
             }
             for (kind, count) in &chunk.odd {
-                self.bridge.metrics.odd_answer(&self.plan.backend, kind, *count);
+                if !is_shared {
+                    self.bridge.metrics.odd_answer(&self.plan.backend, kind, *count);
+                }
                 *self.odd.entry(kind).or_default() += count;
             }
             match (&entry, behind) {
@@ -254,6 +265,22 @@ impl<'a> Reading<'a> {
             return Ok(());
         }
         self.stand(standing).await
+    }
+
+    /// The answer to this, and whether another version has asked for it.
+    async fn answer_or_known(&mut self, sent: &Sent) -> Result<(Landed, Option<String>, bool), PipelineError> {
+        let Some((answers, may_take)) = self.answers.clone() else {
+            let (landed, token) = self.answer(sent).await?;
+            return Ok((landed, token, false));
+        };
+        if let (true, Some((landed, token))) = (may_take, answers.get(sent)) {
+            self.shared += 1;
+            return Ok((landed, token, true));
+        }
+        let answered = self.answer(sent).await?;
+        answers.keep(sent, &answered);
+        let (landed, token) = answered;
+        Ok((landed, token, false))
     }
 
     /// Calls until there is an answer that is one, and lands it.

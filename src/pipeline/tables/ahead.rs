@@ -35,6 +35,8 @@ pub(super) const BATCH_BYTES: usize = 8 << 20;
 pub(super) struct Prepared {
     pub(super) landed: Landed,
     pub(super) chunk: Chunk,
+    /// What it is for each of the others that read along, in their order.
+    pub(super) others: Vec<Chunk>,
     pub(super) facts: Facts,
     /// What was landed.
     pub(super) input: bytes::Bytes,
@@ -45,6 +47,8 @@ pub(super) struct Prepared {
 /// What is looked for in a batch.
 pub(super) struct Looks {
     pub(super) plan: Arc<Plan>,
+    /// Those of the others that read along.
+    pub(super) others: Vec<Arc<Plan>>,
     pub(super) watched: Vec<String>,
     pub(super) limit: Timestamp,
     /// Whether of the watched columns no more is wanted than where the batch ends.
@@ -52,8 +56,7 @@ pub(super) struct Looks {
 }
 
 impl Looks {
-    fn look(&self, batch: &RowBatch) -> Result<(Facts, Chunk), PipelineError> {
-        let place = || self.plan.exposure.id.to_string();
+    fn look(&self, batch: &RowBatch) -> Result<Looked, PipelineError> {
         let facts = match self.ends_only {
             true => batch::end(&batch.bytes, &self.watched),
             false => batch::look(&batch.bytes, &self.watched, self.limit),
@@ -62,10 +65,21 @@ impl Looks {
             resource: self.plan.exposure.id.clone(),
             reason: error.to_string(),
         })?;
-        let chunk = read::whole(&self.plan, Cursor::new(&batch.bytes[..]))
-            .map_err(|source| PipelineError::Read { file: place(), source })?;
-        Ok((facts, chunk))
+        let mapped = |plan: &Arc<Plan>| {
+            let place = || plan.exposure.id.to_string();
+            read::whole(plan, Cursor::new(&batch.bytes[..]))
+                .map_err(|source| PipelineError::Read { file: place(), source })
+        };
+        let chunk = mapped(&self.plan)?;
+        Ok(Looked { facts, chunk, others: self.others.iter().map(mapped).collect::<Result<_, _>>()? })
     }
+}
+
+/// What was found in a batch.
+struct Looked {
+    facts: Facts,
+    chunk: Chunk,
+    others: Vec<Chunk>,
 }
 
 /// Asks a database, each time with a place at its gate.
@@ -154,7 +168,7 @@ impl From<PipelineError> for Broken {
 /// Work on a batch that goes on.
 struct Working {
     landed: JoinHandle<Result<Landed, LandingError>>,
-    looked: JoinHandle<Result<(Facts, Chunk), PipelineError>>,
+    looked: JoinHandle<Result<Looked, PipelineError>>,
     input: bytes::Bytes,
     is_first: bool,
 }
@@ -179,8 +193,8 @@ impl Coming {
         let died = |_: JoinError| PipelineError::Died { file: self.looks.plan.exposure.id.to_string() };
         let (landed, looked) = tokio::join!(working.landed, working.looked);
         let landed = landed.map_err(died)??;
-        let (facts, chunk) = looked.map_err(died)??;
-        Ok(Prepared { landed, chunk, facts, input: working.input, is_first: working.is_first })
+        let Looked { facts, chunk, others } = looked.map_err(died)??;
+        Ok(Prepared { landed, chunk, others, facts, input: working.input, is_first: working.is_first })
     }
 
     /// Whether the walk has come to the end of its table.

@@ -38,7 +38,7 @@ impl Reading<'_> {
     /// Reads what has changed, in the order in which it was committed. Answers false where changes are not there any more
     /// back to what was read: then everything has to be read.
     pub(super) async fn follow_capture(&mut self, instance: &str) -> Result<bool, PipelineError> {
-        let Phase::Changes { mark: Mark::Lsn(mark), .. } = self.standing.phase.clone() else { return Ok(false) };
+        let Phase::Changes { mark: Mark::Lsn(mark), .. } = self.lead.standing.phase.clone() else { return Ok(false) };
         let (newest, oldest) = self.range(instance).await?;
         if newest < mark {
             self.tell(format!(
@@ -86,14 +86,14 @@ impl Reading<'_> {
             match taken.await {
                 Ok(_) => break,
                 Err(error) if self.tries_again(&error).await => {
-                    if let Phase::Changes { mark: Mark::Lsn(mark), .. } = &self.standing.phase {
+                    if let Phase::Changes { mark: Mark::Lsn(mark), .. } = &self.lead.standing.phase {
                         from = neighbour(mark, true).unwrap_or(from);
                     }
                 }
                 Err(error) => return Err(error),
             }
         }
-        let mut standing = self.standing.clone();
+        let mut standing = self.lead.standing.clone();
         if let Phase::Changes { mark, .. } = &mut standing.phase {
             *mark = Mark::Lsn(newest);
         }

@@ -8,7 +8,7 @@ use std::io::Cursor;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::batch::{self, Facts};
+use super::batch;
 use super::cell::Cell;
 use super::position::{Comparing, Phase, Standing};
 use super::reading::{Question, Reading};
@@ -18,7 +18,7 @@ use crate::decode::rows::RowBatch;
 use crate::decode::{Item, Resume, StreamFault};
 use crate::mapping::{Changes, Deleted, Mapped, Plan, Relation, RowSource};
 use crate::pipeline::PipelineError;
-use crate::staging::{KnownBad, SnapshotId, Unrepeated};
+use crate::staging::{KnownBad, Unrepeated};
 
 /// So many rows that were found missing here are fetched by one comparison.
 pub(super) const MOST_FETCHED: usize = 100_000;
@@ -27,7 +27,7 @@ pub(super) const MOST_FETCHED: usize = 100_000;
 pub(super) const MOST_BOUND: usize = 200;
 
 /// When a comparison that found too much missing is made again, where the mapping does not say how often to compare.
-const HELD_FOR: Duration = Duration::from_secs(3600);
+pub(super) const HELD_FOR: Duration = Duration::from_secs(3600);
 
 /// So long a row that is known as a dead letter is not fetched again, unless its watermark leads to it: it may have been
 /// mended by a program that does not set that.
@@ -44,55 +44,50 @@ struct Doubtful {
 /// Rows of the source that have no document here.
 #[derive(Default)]
 struct Lacking {
-    /// How many there were.
-    found: u64,
-    /// How many were fetched.
+    /// What each version has found, in their order.
+    found: Vec<OfOne>,
+    /// How many were fetched, for all of them.
     fetched: u64,
     /// The keys of those that are still to be fetched.
     keys: Vec<Vec<Cell>>,
+}
+
+/// What a version has found.
+#[derive(Clone, Copy, Default)]
+struct OfOne {
+    /// Rows that have no document of it.
+    lacking: u64,
     /// Rows with the key of another.
     repeated: u64,
 }
 
 impl Reading<'_> {
-    /// Whether keys are to be compared now.
+    /// Whether keys are to be compared now, for any of the versions.
     pub(super) fn comparison_is_due(&self) -> bool {
-        let pause = match (&self.standing.held, self.source().reconcile) {
-            _ if self.plan.deleted == Deleted::Ignore => return false,
-            (Some(held), _) if held.mapping != self.plan.hash => return true,
-            (_, Some(pause)) => pause,
-            (Some(_), None) => HELD_FOR,
-            (None, None) => return false,
-        };
-        match (&self.standing.phase, self.standing.tried_at) {
-            (Phase::Changes { comparing: Some(_), .. }, _) | (_, None) => true,
-            (_, Some(last)) => {
-                Duration::try_from(self.started_at.duration_since(last)).is_ok_and(|since| since >= pause)
-            }
-        }
+        self.members().any(|member| member.comparison_is_due(self.started_at))
     }
 
     /// Compares all keys, going on where that was interrupted. Rows that have no document here are fetched.
     pub(super) async fn compare_keys(&mut self) -> Result<(), PipelineError> {
-        let Phase::Changes { mark, comparing } = self.standing.phase.clone() else { return Ok(()) };
+        let Phase::Changes { mark, comparing } = self.lead.standing.phase.clone() else { return Ok(()) };
         if matches!(self.source().relation, Relation::Query(_)) {
             // A query cannot be asked for its keys alone: it brings everything once more.
             self.begin_everything(mark).await?;
             return self.read_everything().await;
         }
         let mut comparing = match comparing {
-            Some(comparing) if self.is_open(comparing.snapshot).await? => comparing,
+            Some(comparing) if self.are_open().await? => comparing,
             _ => {
-                let begun = Comparing { snapshot: self.fresh_snapshot().await?.0, after: None };
+                let begun = Comparing { snapshot: self.fresh_snapshots().await?.0, after: None };
                 self.compare_on(Some(begun.clone())).await?;
                 begun
             }
         };
-        let snapshot = SnapshotId(comparing.snapshot);
-        self.begin_part(Some(snapshot)).await?;
+        self.begin_part().await?;
         let repeated = self.bridge.staging.repeated_keys(&self.plan.exposure.id, MOST_FETCHED).await?;
         let mut doubtful = Doubtful { keys: repeated.into_iter().collect(), cells: Vec::new() };
-        let Some(keys) = self.plan.keys_only().map(Arc::new) else { return Ok(()) };
+        let keys = self.members().map(|member| member.plan.keys_only().map(Arc::new)).collect::<Option<Vec<_>>>();
+        let Some(keys) = keys else { return Ok(()) };
         let (key, chunk) = (self.source().key.clone(), self.chunk_rows());
         let mut columns: Vec<String> = self.rows.compared_columns.to_vec();
         columns.extend(key.iter().filter(|name| !self.rows.compared_columns.contains(name)).cloned());
@@ -111,7 +106,7 @@ impl Reading<'_> {
                 Ok(rows) => rows,
                 Err(error) if self.tries_again(&error).await => {
                     if !is_walkable {
-                        self.begin_part(Some(snapshot)).await?;
+                        self.begin_part().await?;
                         lacking = Lacking::default();
                         doubtful.cells.clear();
                     }
@@ -130,8 +125,8 @@ impl Reading<'_> {
             self.compare_on(Some(comparing.clone())).await?;
         }
         self.tell_lacking(&lacking);
-        let Phase::Changes { mark, .. } = self.standing.phase.clone() else { return Ok(()) };
-        self.take_away(snapshot, Phase::Changes { mark, comparing: None }).await?;
+        let Phase::Changes { mark, .. } = self.lead.standing.phase.clone() else { return Ok(()) };
+        self.take_away(&Phase::Changes { mark, comparing: None }).await?;
         if !doubtful.keys.is_empty() {
             self.bridge.staging.close_unrepeated(&self.plan.exposure.id, Unrepeated::Gone).await?;
         }
@@ -147,7 +142,7 @@ impl Reading<'_> {
     }
 
     async fn compare_on(&mut self, now: Option<Comparing>) -> Result<(), PipelineError> {
-        let mut standing = self.standing.clone();
+        let mut standing = self.lead.standing.clone();
         if let Phase::Changes { comparing, .. } = &mut standing.phase {
             *comparing = now;
         }
@@ -158,7 +153,7 @@ impl Reading<'_> {
     async fn see(
         &mut self,
         (sql, parameters): (String, Vec<Value>),
-        keys: &Arc<Plan>,
+        keys: &[Arc<Plan>],
         is_walkable: bool,
         comparing: &mut Comparing,
         (lacking, doubtful): (&mut Lacking, &mut Doubtful),
@@ -173,12 +168,19 @@ impl Reading<'_> {
                 () = self.bridge.stop.cancelled() => return Err(PipelineError::Stopped),
             };
             let Some(batch) = batch else { return Ok(rows) };
-            let (batch, plan, watched) = (batch?, Arc::clone(keys), watched.to_vec());
+            let (batch, plans, watched) = (batch?, keys.to_vec(), watched.to_vec());
             let (bytes, own) = (batch.bytes.clone(), self.rows.key_columns.to_vec());
-            let read = tokio::task::spawn_blocking(move || read_keys(&plan, &batch, &watched, &own)).await;
-            let read = read.map_err(|_| PipelineError::Died { file: self.plan.exposure.id.to_string() })?;
-            let Found { keys: found, numbers, nameless, facts } = read.map_err(|reason| self.fault(reason))?;
+            let read = tokio::task::spawn_blocking(move || {
+                let of_each = plans.iter().map(|plan| read_keys(plan, &batch, &own)).collect::<Result<Vec<_>, _>>()?;
+                let facts = batch::look(&batch.bytes, &watched, jiff::Timestamp::MAX);
+                Ok((of_each, facts.map_err(|error| error.to_string())?))
+            });
+            let read = read.await.map_err(|_| PipelineError::Died { file: self.plan.exposure.id.to_string() })?;
+            let (of_each, facts) = read.map_err(|reason: String| self.fault(reason))?;
             rows += facts.rows;
+            // Nobody reads along where keys are doubtful.
+            let (found, numbers) =
+                of_each.first().map_or((&[][..], &[][..]), |first| (first.keys.as_slice(), first.numbers.as_slice()));
             let again: Vec<u64> = match doubtful.keys.is_empty() || !self.asks_for_others() {
                 true => Vec::new(),
                 false => {
@@ -191,14 +193,10 @@ impl Reading<'_> {
             };
             let cells = batch::cells_of(&bytes, &self.rows.key_columns, &again);
             doubtful.cells.extend(cells.map_err(|error| self.fault(error.to_string()))?);
-            let known = KnownBad { mapping: self.plan.hash.clone(), since: self.started_at - KNOWN_FOR };
-            let noted = self.bridge.staging.note_seen(SnapshotId(comparing.snapshot), found, nameless, known).await?;
-            lacking.repeated += noted.repeated;
-            lacking.found += noted.lacking.len() as u64;
-            let room = MOST_FETCHED.saturating_sub(lacking.fetched as usize + lacking.keys.len());
-            let mut wanted: Vec<u64> = noted.lacking.iter().filter_map(|&at| numbers.get(at).copied()).collect();
+            let mut wanted = self.note_seen(of_each, lacking).await?;
             wanted.sort_unstable();
-            wanted.truncate(room);
+            wanted.dedup();
+            wanted.truncate(MOST_FETCHED.saturating_sub(lacking.fetched as usize + lacking.keys.len()));
             let cells = batch::cells_of(&bytes, key, &wanted).map_err(|error| self.fault(error.to_string()))?;
             let can_ask = |cells: &Vec<Cell>| cells.iter().all(|cell| Cell::leads_on(cell.kind));
             lacking.keys.extend(cells.into_iter().filter(can_ask));
@@ -232,25 +230,44 @@ impl Reading<'_> {
         Ok(())
     }
 
-    fn tell_lacking(&mut self, lacking: &Lacking) {
-        if lacking.found > 0 {
-            let left = lacking.found.saturating_sub(lacking.fetched);
-            let rest = match left {
-                0 => String::new(),
-                left => format!("; {left} were not: the next comparison fetches more, `sync --full` all of them"),
-            };
-            self.tell(format!(
-                "{} rows of the source had no document here, because no reading has led to them: {} were fetched by their \
-                 keys{rest}",
-                lacking.found, lacking.fetched
-            ));
+    /// Notes for each version what was seen; answers the numbers of the rows that have no document of one of them.
+    async fn note_seen(&mut self, of_each: Vec<Found>, lacking: &mut Lacking) -> Result<Vec<u64>, PipelineError> {
+        let mut wanted = Vec::new();
+        lacking.found.resize(of_each.len(), OfOne::default());
+        for ((member, found), so_far) in self.members().zip(of_each).zip(&mut lacking.found) {
+            let Some(snapshot) = member.snapshot else { continue };
+            let Found { keys, numbers, nameless } = found;
+            let known = KnownBad { mapping: member.plan.hash.clone(), since: self.started_at - KNOWN_FOR };
+            let noted = self.bridge.staging.note_seen(snapshot, keys, nameless, known).await?;
+            so_far.repeated += noted.repeated;
+            so_far.lacking += noted.lacking.len() as u64;
+            wanted.extend(noted.lacking.iter().filter_map(|&at| numbers.get(at).copied()));
         }
-        if lacking.repeated > 0 {
-            self.tell(format!(
-                "{} rows have a key ({}) that another row has too: which of them is served goes by which was read last",
-                lacking.repeated,
-                self.rows.key_columns.join(", ")
-            ));
+        Ok(wanted)
+    }
+
+    fn tell_lacking(&mut self, lacking: &Lacking) {
+        let members = std::iter::once(&mut self.lead).chain(&mut self.others);
+        for (member, OfOne { lacking: found, repeated }) in members.zip(lacking.found.iter().copied()) {
+            if found > 0 {
+                let left = found.saturating_sub(lacking.fetched);
+                let rest = match left {
+                    0 => String::new(),
+                    left => format!("; {left} were not: the next comparison fetches more, `sync --full` all of them"),
+                };
+                let fetched = found.min(lacking.fetched);
+                member.tell(format!(
+                    "{found} rows of the source had no document here, because no reading has led to them: {fetched} were \
+                     fetched by their keys{rest}"
+                ));
+            }
+            if repeated > 0 {
+                member.tell(format!(
+                    "{repeated} rows have a key ({}) that another row has too: which of them is served goes by which was \
+                     read last",
+                    member.rows.key_columns.join(", ")
+                ));
+            }
         }
     }
 }
@@ -262,18 +279,15 @@ struct Found {
     numbers: Vec<u64>,
     /// Rows without a key that can be read.
     nameless: u64,
-    /// Where the batch ends.
-    facts: Facts,
 }
 
-fn read_keys(plan: &Plan, batch: &RowBatch, watched: &[String], own: &[String]) -> Result<Found, String> {
-    let facts = batch::look(&batch.bytes, watched, jiff::Timestamp::MAX).map_err(|error| error.to_string())?;
+fn read_keys(plan: &Plan, batch: &RowBatch, own: &[String]) -> Result<Found, String> {
     let told = |fault: StreamFault| match fault {
         StreamFault::Io(error) => error.to_string(),
         StreamFault::Layout { message, .. } => message,
     };
     let mut reader = plan.decoder.reader(Cursor::new(&batch.bytes[..]), Resume::default()).map_err(told)?;
-    let mut found = Found { keys: Vec::new(), numbers: Vec::new(), nameless: 0, facts };
+    let mut found = Found { keys: Vec::new(), numbers: Vec::new(), nameless: 0 };
     let (mut mapper, mut unread) = (plan.mapper(), Vec::new());
     while let Some(item) = reader.next().map_err(told)? {
         match item {

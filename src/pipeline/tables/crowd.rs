@@ -100,11 +100,11 @@ impl Reading<'_> {
             }
         }
         if let Mark::Values(values) = greatest {
-            let mut standing = self.standing.clone();
+            let mut standing = self.lead.standing.clone();
             if let Phase::Changes { mark, .. } = &mut standing.phase {
                 advance(mark, &values);
             }
-            if standing != self.standing {
+            if standing != self.lead.standing {
                 self.stand(standing).await?;
             }
         }

@@ -6,49 +6,63 @@
 use std::sync::Arc;
 
 use super::ahead::{Walk, selected};
-use super::position::{Held, Mark, Phase, Standing};
+use super::position::{Mark, Phase, Standing};
 use super::reading::{Question, Reading, Taken};
 use super::row_ids::RowIds;
 use super::statement::Select;
 use super::{cell::Cell, watermark};
 use crate::adapters::sql::SqlErrorKind;
-use crate::mapping::{Changes, Deleted, ROW, Relation};
+use crate::mapping::{Changes, ROW, Relation};
 use crate::pipeline::PipelineError;
-use crate::staging::{Balance, Ends, SnapshotId, SweepRefusal, Unrepeated};
+use crate::staging::{SnapshotId, Unrepeated};
 
 impl Reading<'_> {
     /// Begins to read everything; what changes meanwhile is found from `mark` on.
     pub(super) async fn begin_everything(&mut self, mark: Mark) -> Result<(), PipelineError> {
-        let snapshot = self.fresh_snapshot().await?;
+        let snapshot = self.fresh_snapshots().await?;
         let phase = Phase::Everything { snapshot: snapshot.0, after: None, only_null_keys: false, mark };
-        let standing = Standing { phase, ..self.standing.clone() };
+        let standing = Standing { phase, ..self.lead.standing.clone() };
         self.stand(standing).await
     }
 
-    /// A snapshot that has seen nothing yet.
-    pub(super) async fn fresh_snapshot(&self) -> Result<SnapshotId, PipelineError> {
-        let (staging, id) = (&self.bridge.staging, &self.plan.exposure.id);
-        let stale = staging.begin_snapshot(id).await?;
-        staging.drop_snapshot(stale).await?;
-        Ok(staging.begin_snapshot(id).await?)
+    /// Snapshots that have seen nothing yet, one for each version; answers the leading one's.
+    pub(super) async fn fresh_snapshots(&mut self) -> Result<SnapshotId, PipelineError> {
+        for other in &mut self.others {
+            other.fresh_snapshot(self.bridge).await?;
+        }
+        self.lead.fresh_snapshot(self.bridge).await
     }
 
-    /// Whether a snapshot is still the one that is open. One that is not has been swept or dropped: what it has seen is
-    /// forgotten, and what goes on with it would take the rest for gone.
-    pub(super) async fn is_open(&self, snapshot: i64) -> Result<bool, PipelineError> {
-        Ok(self.bridge.staging.begin_snapshot(&self.plan.exposure.id).await?.0 == snapshot)
+    /// Whether the snapshots of all versions are still those that are open.
+    pub(super) async fn are_open(&self) -> Result<bool, PipelineError> {
+        for member in self.members() {
+            if !member.is_open(self.bridge).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Ends the snapshots of all versions without deleting anything.
+    pub(super) async fn drop_snapshots(&mut self) -> Result<(), PipelineError> {
+        for member in std::iter::once(&mut self.lead).chain(&mut self.others) {
+            if let Some(snapshot) = member.snapshot.take() {
+                self.bridge.staging.drop_snapshot(snapshot).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Reads on to the end of everything, and takes away what is not there any more.
     pub(super) async fn read_everything(&mut self) -> Result<(), PipelineError> {
-        let Phase::Everything { snapshot, .. } = &self.standing.phase else { return Ok(()) };
+        let Phase::Everything { snapshot, .. } = &self.lead.standing.phase else { return Ok(()) };
         let snapshot = SnapshotId(*snapshot);
         match &self.source().relation {
             Relation::Query(_) => self.read_query(Some(snapshot)).await?,
             Relation::Table { .. } if self.is_walkable() => self.walk(snapshot).await?,
             Relation::Table { .. } => self.read_at_once(snapshot).await?,
         }
-        self.sweep(snapshot).await
+        self.sweep().await
     }
 
     /// Whether the table can be read in chunks: it has a key that can be bound again as it was read, and of which no two rows
@@ -101,11 +115,11 @@ impl Reading<'_> {
     }
 
     /// Rows that a statement has brought already may come again: it is asked from its beginning.
-    pub(super) async fn begin_part(&self, snapshot: Option<SnapshotId>) -> Result<(), PipelineError> {
-        match snapshot {
-            Some(snapshot) => Ok(self.bridge.staging.note_reread(snapshot).await?),
-            None => Ok(()),
+    pub(super) async fn begin_part(&self) -> Result<(), PipelineError> {
+        for snapshot in self.members().filter_map(|member| member.snapshot) {
+            self.bridge.staging.note_reread(snapshot).await?;
         }
+        Ok(())
     }
 
     /// The columns that are read, with what the plan wants to know of each row.
@@ -135,9 +149,11 @@ impl Reading<'_> {
         let key = &self.source().key;
         let nullable: Vec<String> = key.iter().filter(|name| self.shape.may_be_null(name)).cloned().collect();
         loop {
-            let Phase::Everything { after, only_null_keys, .. } = self.standing.phase.clone() else { return Ok(()) };
+            let Phase::Everything { after, only_null_keys, .. } = self.lead.standing.phase.clone() else {
+                return Ok(());
+            };
             let (sql, parameters, walk) = if only_null_keys {
-                self.begin_part(Some(snapshot)).await?;
+                self.begin_part().await?;
                 let nulls: Vec<String> =
                     nullable.iter().map(|name| format!("{} is null", self.shape.quoted(name))).collect();
                 let (sql, parameters) = self.selected().only(format!("({})", nulls.join(" or ")), []).build();
@@ -166,12 +182,12 @@ impl Reading<'_> {
                 if nullable.is_empty() {
                     return Ok(());
                 }
-                let mut standing = self.standing.clone();
+                let mut standing = self.lead.standing.clone();
                 if let Phase::Everything { only_null_keys, .. } = &mut standing.phase {
                     *only_null_keys = true;
                 }
                 self.stand(standing).await?;
-            } else if matches!(&self.standing.phase, Phase::Everything { after: now, .. } if *now == after) {
+            } else if matches!(&self.lead.standing.phase, Phase::Everything { after: now, .. } if *now == after) {
                 return Err(self.fault(format!(
                     "{rows} rows in a row have no readable key ({}), so that reading cannot go on behind them",
                     key.join(", ")
@@ -184,7 +200,7 @@ impl Reading<'_> {
     async fn read_at_once(&mut self, snapshot: SnapshotId) -> Result<(), PipelineError> {
         let has_ids = self.rows.columns.iter().any(|name| name == ROW);
         loop {
-            self.begin_part(Some(snapshot)).await?;
+            self.begin_part().await?;
             let (sql, parameters) = self.selected().ordered(&self.steady_order()).build();
             let ids = has_ids.then(RowIds::default);
             let question = Question { sql, parameters, watched: &[], snapshot: Some(snapshot), ids, once: !has_ids };
@@ -197,67 +213,28 @@ impl Reading<'_> {
     }
 
     /// Deletes what everything did not have, and goes over to changes.
-    async fn sweep(&mut self, snapshot: SnapshotId) -> Result<(), PipelineError> {
-        let Phase::Everything { mark, .. } = &self.standing.phase else { return Ok(()) };
+    async fn sweep(&mut self) -> Result<(), PipelineError> {
+        let Phase::Everything { mark, .. } = &self.lead.standing.phase else { return Ok(()) };
         let next = Phase::Changes { mark: mark.clone(), comparing: None };
-        self.bridge.staging.close_unrepeated(&self.plan.exposure.id, Unrepeated::All(snapshot)).await?;
-        self.take_away(snapshot, next).await?;
+        for member in self.members() {
+            if let Some(snapshot) = member.snapshot {
+                self.bridge.staging.close_unrepeated(member.id(), Unrepeated::All(snapshot)).await?;
+            }
+        }
+        self.take_away(&next).await?;
         if let Changes::Watermark(watermark) = &self.source().changes {
             watermark::tell_nulls(self, watermark).await?;
         }
         Ok(())
     }
 
-    /// Deletes what a snapshot has not seen, ends it, and goes over to the next phase, all at one moment. Where too much
-    /// would go, that is held until it is looked at again.
-    pub(super) async fn take_away(&mut self, snapshot: SnapshotId, next: Phase) -> Result<(), PipelineError> {
-        let before = self.standing.clone();
-        let mut standing = Standing { phase: next, tried_at: Some(self.started_at), held: None, ..before.clone() };
-        if self.plan.deleted == Deleted::Ignore {
-            self.bridge.staging.drop_snapshot(snapshot).await?;
-            return self.stand(standing).await;
+    /// Deletes what the snapshots have not seen, each for itself, and goes over to the next phase.
+    pub(super) async fn take_away(&mut self, next: &Phase) -> Result<(), PipelineError> {
+        let around = self.around();
+        for member in std::iter::once(&mut self.lead).chain(&mut self.others) {
+            member.take_away(around, next).await?;
         }
-        let held = Held { missing: 0, documents: 0, mapping: self.plan.hash.clone() };
-        let mut refused = Standing { held: Some(held), ..standing.clone() };
-        standing.compared_at = Some(self.started_at);
-        let run = self.run().await?;
-        let share = f64::from(self.source().max_deleted) / 100.0;
-        let ends = Ends { swept: standing.write(), refused: refused.write() };
-        let swept = self.bridge.staging.finish_snapshot(&run, snapshot, share, Some(ends)).await?;
-        if swept.deleted > 0 {
-            let (id, deleted) = (&self.plan.exposure.id, swept.deleted);
-            self.bridge.count(id, Balance { deleted, ..Balance::default() });
-            tracing::info!(resource = %id, run = %run, deleted, "deleted what is not there any more");
-        }
-        match swept.refusal {
-            None => {
-                self.standing = standing;
-                Ok(())
-            }
-            Some(refusal @ SweepRefusal::Unreadable { .. }) => {
-                self.stand(Standing { compared_at: before.compared_at, held: before.held, ..standing }).await?;
-                self.tell(format!("{} documents seem to be deleted, but none was: {refusal}", swept.missing));
-                self.undeleted = Some(refusal.to_string());
-                Ok(())
-            }
-            Some(SweepRefusal::TooMany { .. }) => {
-                let held = Held { missing: swept.missing, documents: swept.documents, mapping: self.plan.hash.clone() };
-                let fault = self.vanishing(&held);
-                refused.held = Some(held);
-                self.stand(refused).await?;
-                Err(fault)
-            }
-        }
-    }
-
-    /// The fault of a reading in which too much was missing.
-    pub(super) fn vanishing(&self, held: &Held) -> PipelineError {
-        PipelineError::Vanishing {
-            resource: self.plan.exposure.id.clone(),
-            missing: held.missing,
-            documents: held.documents,
-            max_deleted: self.source().max_deleted,
-        }
+        Ok(())
     }
 }
 

@@ -12,6 +12,7 @@ mod compare;
 mod crowd;
 mod everything;
 pub(super) mod judge;
+mod member;
 mod position;
 mod preview;
 mod query;
@@ -23,36 +24,55 @@ pub(super) mod shape;
 pub(super) mod statement;
 #[cfg(test)]
 mod tests;
+mod together;
 mod tracking;
 mod watermark;
 mod written;
 
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use position::{Mark, Phase, Standing};
+use position::{Mark, Phase};
 use reading::Reading;
 use shape::Shape;
 
-use super::sync::{Request, Summary};
+pub(super) use together::{Outcome, may_be_of_one};
+
 use super::world::Asked;
-use super::{Bridge, PipelineError, admission};
+use super::{Bridge, PipelineError};
 use crate::adapters::sql::{Certainty, Database, SqlError, SqlErrorKind, TableName};
 use crate::decode::rows::Column;
 use crate::diagnostic::format_duration;
 use crate::gate::Lane;
-use crate::mapping::{Changes, Deleted, Plan, ROW, Relation, RowSource, Rows};
+use crate::mapping::{Changes, Plan, ROW, Relation, RowSource, Rows};
 use crate::record::ResourceId;
-use crate::staging::RunOutcome;
 
-/// What is known of the tables that were read since the start, by resource, with the hash of the mapping that reads them.
+/// What is known of the tables that were read since the start, by resource and the hash of what reads them: of a mapping, or
+/// of the mappings that read together.
 #[derive(Default)]
-pub(super) struct Shapes(parking_lot::Mutex<std::collections::HashMap<ResourceId, (String, Arc<Shape>)>>);
+pub(super) struct Shapes(parking_lot::Mutex<HashMap<ResourceId, HashMap<String, Arc<Shape>>>>);
+
+/// So many are kept of a resource.
+const MOST_SHAPES: usize = 4;
 
 impl Shapes {
     /// What is known of a resource's table may not be so any more: it is looked up when it is read next.
     pub(super) fn forget(&self, id: &ResourceId) {
         self.0.lock().remove(id);
+    }
+
+    fn get(&self, id: &ResourceId, hash: &str) -> Option<Arc<Shape>> {
+        self.0.lock().get(id)?.get(hash).cloned()
+    }
+
+    fn keep(&self, id: &ResourceId, hash: &str, shape: &Arc<Shape>) {
+        let mut all = self.0.lock();
+        let of_one = all.entry(id.clone()).or_default();
+        if of_one.len() >= MOST_SHAPES {
+            of_one.clear();
+        }
+        of_one.insert(hash.to_owned(), Arc::clone(shape));
     }
 }
 
@@ -62,66 +82,6 @@ pub(super) fn changed(before: &[Column], now: &[Column]) -> Vec<String> {
 }
 
 impl Bridge {
-    /// Reads what has changed in a table or query. One run at a time a resource, over all processes; there is a run only
-    /// where there was something to stage or to delete.
-    pub(super) async fn sync_rows(
-        &self,
-        plan: &Arc<Plan>,
-        rows: &Rows,
-        request: Request,
-    ) -> Result<Summary, PipelineError> {
-        let id = &plan.exposure.id;
-        let asked = self.world.load().database(plan)?;
-        if request.lane != Lane::Sync {
-            admission::closed(&asked.gate)?;
-        }
-        let _lock = self.staging.lock_run(id).await?;
-        let stored = self.staging.source_position(id).await?.as_ref().and_then(Standing::read);
-        let source = fingerprint(&rows.source);
-        let known = stored.filter(|standing| standing.source == source);
-        let accepts = request.full || known.as_ref().is_none_or(|standing| standing.mapping != plan.hash);
-        let before = known.as_ref().filter(|_| !accepts).map(|standing| standing.columns.clone());
-        let shape = self.shape(plan, rows, &asked, request.lane, before.as_deref()).await?;
-        let is_new = known.is_none() || request.full;
-        let mut standing = known.unwrap_or_else(|| {
-            let phase = Phase::Changes { mark: Mark::None, comparing: None };
-            Standing::new(plan.hash.clone(), source, Vec::new(), phase)
-        });
-        standing.mapping.clone_from(&plan.hash);
-        let Asked { database, gate } = asked;
-        let mut reading = Reading::new(self, plan, rows, (database, gate), request, shape, standing, accepts);
-        let started = Instant::now();
-        let result = reading.go(is_new).await;
-        reading.tell_repeated();
-        let Reading { run, notes, standing, undeleted, .. } = reading;
-        let mut summary = Summary { notes, ..Summary::new(id.clone()) };
-        if let Some(run) = run {
-            let outcome = match &result {
-                Ok(()) => RunOutcome::Succeeded,
-                Err(error) => RunOutcome::Failed(error.chain()),
-            };
-            let finished = self.staging.finish_run(&run, outcome).await;
-            self.metrics.run_ended(&id.to_string(), started.elapsed());
-            result?;
-            summary.run = Some(finished?);
-        } else {
-            result?;
-            self.staging.note_checked(id).await?;
-        }
-        let deletes = compare::guarantee(&standing, (plan, &rows.source), undeleted.as_ref());
-        if let Some(run) = &summary.run {
-            let balance = run.balance;
-            tracing::info!(
-                resource = %id, run = %run.id, read = balance.read, staged = balance.staged,
-                unchanged = balance.unchanged, dead = balance.dead, skipped = balance.skipped, deleted = balance.deleted,
-                changes = rows.source.changes.as_str(), deletes_detected = deletes,
-                duration_ms = started.elapsed().as_millis() as u64, "finished a run"
-            );
-        }
-        summary.deletes = Some(deletes);
-        Ok(summary)
-    }
-
     /// The table as its database knows it, looked up once while the process lives. `before` are the columns as they were
     /// read last: what has changed of them is a fault, unless it is `None`.
     pub(in crate::pipeline) async fn shape(
@@ -132,27 +92,37 @@ impl Bridge {
         lane: Lane,
         before: Option<&[Column]>,
     ) -> Result<Arc<Shape>, PipelineError> {
-        let id = &plan.exposure.id;
+        self.shape_of((&plan.exposure.id, &plan.hash), rows, asked, lane, before).await
+    }
+
+    /// The same, for what has this hash.
+    pub(super) async fn shape_of(
+        &self,
+        (id, hash): (&ResourceId, &str),
+        rows: &Rows,
+        asked: &Asked,
+        lane: Lane,
+        before: Option<&[Column]>,
+    ) -> Result<Arc<Shape>, PipelineError> {
         let Relation::Table { name, columns, condition } = &rows.source.relation else {
             return Ok(Arc::new(Shape::plain(asked.database.dialect(), String::new())));
         };
         if before.is_some()
-            && let Some((hash, shape)) = self.shapes.0.lock().get(id)
-            && *hash == plan.hash
+            && let Some(shape) = self.shapes.get(id, hash)
         {
-            return Ok(Arc::clone(shape));
+            return Ok(shape);
         }
         let mut shape =
-            self.looked_up(plan, asked, lane, (name, columns), (&rows.source.key, rows.source.timeout), before).await?;
+            self.looked_up(id, asked, lane, (name, columns), (&rows.source.key, rows.source.timeout), before).await?;
         shape.condition.clone_from(condition);
         let shape = Arc::new(shape);
-        self.shapes.0.lock().insert(id.clone(), (plan.hash.clone(), Arc::clone(&shape)));
+        self.shapes.keep(id, hash, &shape);
         Ok(shape)
     }
 
     async fn looked_up(
         &self,
-        plan: &Plan,
+        id: &ResourceId,
         asked: &Asked,
         lane: Lane,
         (name, columns): (&TableName, &[String]),
@@ -173,7 +143,7 @@ impl Bridge {
             Ok(info) => info,
             // Whoever may not look may read all the same.
             Err(error) if matches!(error.kind, SqlErrorKind::Rights | SqlErrorKind::Statement) => {
-                tracing::info!(resource = %plan.exposure.id, error = %error, "what its columns are is not told");
+                tracing::info!(resource = %id, error = %error, "what its columns are is not told");
                 return Ok(Shape::plain(dialect, name.quoted(dialect)));
             }
             Err(error) => return Err(error.into()),
@@ -181,7 +151,7 @@ impl Bridge {
         let mut wanted: Vec<String> = columns.to_vec();
         wanted.extend(key.iter().filter(|name| !columns.contains(name)).cloned());
         wanted.retain(|name| name != ROW);
-        let resource = || plan.exposure.id.clone();
+        let resource = || id.clone();
         if let Some(reason) = info.hides(&wanted) {
             return Err(PipelineError::Source { resource: resource(), reason });
         }
@@ -215,9 +185,9 @@ impl Bridge {
         let Relation::Table { name, columns, .. } = &reading.source().relation else { return Ok(()) };
         self.shapes.forget(&reading.plan.exposure.id);
         let asked = Asked { database: Arc::clone(&reading.database), gate: Arc::clone(&reading.gate) };
-        let (lane, before) = (reading.request.lane, Some(reading.standing.columns.as_slice()));
+        let (lane, before) = (reading.request.lane, Some(reading.lead.standing.columns.as_slice()));
         let how = (reading.source().key.as_slice(), reading.source().timeout);
-        self.looked_up(reading.plan, &asked, lane, (name, columns), how, before).await.map(|_| ())
+        self.looked_up(&reading.plan.exposure.id, &asked, lane, (name, columns), how, before).await.map(|_| ())
     }
 }
 
@@ -240,8 +210,8 @@ impl Reading<'_> {
     async fn go(&mut self, is_new: bool) -> Result<(), PipelineError> {
         self.close_begun().await?;
         let changes = &self.rows.source.changes;
-        let goes_on = match &self.standing.phase {
-            Phase::Everything { snapshot, .. } if !is_new => self.is_open(*snapshot).await?,
+        let goes_on = match &self.lead.standing.phase {
+            Phase::Everything { .. } if !is_new => self.are_open().await?,
             Phase::Everything { .. } => false,
             Phase::Changes { .. } => !is_new && !matches!(changes, Changes::Snapshot),
         };
@@ -249,7 +219,7 @@ impl Reading<'_> {
             let mark = self.mark_now().await?;
             self.begin_everything(mark).await?;
         }
-        if matches!(self.standing.phase, Phase::Everything { .. }) {
+        if matches!(self.lead.standing.phase, Phase::Everything { .. }) {
             self.read_everything().await?;
             // One that goes on may have read a row before it was written to.
             if !goes_on {
@@ -279,12 +249,9 @@ impl Reading<'_> {
             }
         }
         if self.comparison_is_due() {
-            return self.compare_keys().await;
+            self.compare_keys().await?;
         }
-        match &self.standing.held {
-            Some(held) if self.plan.deleted != Deleted::Ignore => Err(self.vanishing(held)),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     /// Where changes begin that come while everything is read.

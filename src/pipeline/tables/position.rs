@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::batch::order;
 use super::cell::Cell;
 use crate::decode::rows::Column;
 use crate::staging::SourcePosition;
@@ -93,6 +94,32 @@ pub(super) enum Mark {
     Lsn(String),
 }
 
+impl Mark {
+    /// The one from which on both have still to be read; `None` where they cannot be compared.
+    pub(super) fn earliest(&self, other: &Mark) -> Option<Mark> {
+        let is_first = match (self, other) {
+            (Mark::None, _) => true,
+            (_, Mark::None) => false,
+            (Mark::Values(own), Mark::Values(theirs)) => {
+                let kinds = |cells: &[Cell]| cells.iter().map(|cell| cell.kind).collect::<Vec<_>>();
+                if kinds(own) != kinds(theirs) {
+                    return None;
+                }
+                order(own, theirs).is_le()
+            }
+            (Mark::Rowversion(own), Mark::Rowversion(theirs)) | (Mark::Lsn(own), Mark::Lsn(theirs)) => {
+                if own.len() != theirs.len() {
+                    return None;
+                }
+                own <= theirs
+            }
+            (Mark::Version(own), Mark::Version(theirs)) => own <= theirs,
+            _ => return None,
+        };
+        Some(if is_first { self } else { other }.clone())
+    }
+}
+
 impl Standing {
     pub(super) fn new(mapping: String, source: String, columns: Vec<Column>, phase: Phase) -> Standing {
         Standing { form: FORM, mapping, source, columns, phase, tried_at: None, compared_at: None, held: None }
@@ -129,6 +156,27 @@ mod moment {
 mod tests {
     use super::*;
     use crate::decode::rows::ColumnKind;
+
+    #[test]
+    fn two_marks_have_an_earliest_one() {
+        let values = |kind, texts: &[&str]| {
+            Mark::Values(texts.iter().map(|text| Cell { kind, text: (*text).to_owned() }).collect())
+        };
+        let number = |text| values(ColumnKind::Integer, &[text]);
+        let version = |text: &str| Mark::Rowversion(text.to_owned());
+        for (one, other, expected) in [
+            (number("9"), number("10"), Some(number("9"))),
+            (Mark::None, number("10"), Some(Mark::None)),
+            (number("9"), values(ColumnKind::Integer, &["9", "1"]), None),
+            (number("9"), values(ColumnKind::Text { max_chars: None }, &["9"]), None),
+            (Mark::Version(8), Mark::Version(7), Some(Mark::Version(7))),
+            (version("00ff"), version("0100"), Some(version("00ff"))),
+            (version("ff"), version("0100"), None),
+            (Mark::Version(8), number("7"), None),
+        ] {
+            assert_eq!((one.earliest(&other), other.earliest(&one)), (expected.clone(), expected), "{one:?} {other:?}");
+        }
+    }
 
     #[test]
     fn what_is_written_reads_back() {

@@ -16,11 +16,11 @@ impl Reading<'_> {
         // What one statement brings twice is two rows, be they far from each other: marks tell which keys it has brought.
         let snapshot = match snapshot {
             Some(snapshot) => snapshot,
-            None => self.fresh_snapshot().await?,
+            None => self.fresh_snapshots().await?,
         };
         let outcome = self.read_query_in(snapshot, everything).await;
         if !everything {
-            self.bridge.staging.drop_snapshot(snapshot).await?;
+            self.drop_snapshots().await?;
         }
         outcome
     }
@@ -38,7 +38,7 @@ impl Reading<'_> {
         };
         let watched = watermark.map(|watermark| watermark.columns.clone()).unwrap_or_default();
         loop {
-            self.begin_part(Some(snapshot)).await?;
+            self.begin_part().await?;
             let parameters = sql.names().filter_map(|_| bound.as_ref().map(Cell::value)).collect();
             let sql = sql.written(self.database.dialect());
             // Rows come in any order: only the end of them all moves the mark.
@@ -70,10 +70,10 @@ impl Reading<'_> {
                 ));
             }
             if let Some(greatest) = greatest {
-                let mut standing = self.standing.clone();
+                let mut standing = self.lead.standing.clone();
                 let (Phase::Everything { mark, .. } | Phase::Changes { mark, .. }) = &mut standing.phase;
                 advance(mark, &greatest);
-                if standing != self.standing {
+                if standing != self.lead.standing {
                     self.stand(standing).await?;
                 }
             }
@@ -84,7 +84,7 @@ impl Reading<'_> {
     /// What `:watermark` is.
     fn last_read(&self, watermark: &Watermark, everything: bool) -> Result<Cell, PipelineError> {
         let start = || Cell::written(watermark.start.as_deref().unwrap_or_default());
-        match &self.standing.phase {
+        match &self.lead.standing.phase {
             Phase::Changes { mark: Mark::Values(values), .. } if !everything => {
                 let from = begin(values, watermark.overlap).map_err(|reason| self.fault(reason))?;
                 Ok(from.into_iter().next().unwrap_or_else(start))

@@ -1,7 +1,7 @@
 //! One reading of a source: what it asks, and what becomes of each batch that comes.
 //!
 //! A batch is landed, decoded and mapped while the one before is being committed and the next comes from the database.
-//! What is staged and how far the source is read change in one transaction.
+//! What is staged and how far the source is read change in one transaction, for all versions that read together.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::ahead::{Asker, Broken, Looks, Prepared, Walk, prepare};
 use super::batch::{self, Facts};
 use super::cell::Cell;
+use super::member::{Around, Member};
 use super::position::Standing;
 use super::repeated::Waiting;
 use super::row_ids::RowIds;
@@ -18,10 +19,10 @@ use super::shape::{Shape, changed};
 use crate::adapters::sql::{self, Database, Isolation, SqlError, SqlErrorKind, Value};
 use crate::decode::rows::Column;
 use crate::gate::Gate;
-use crate::mapping::{Deleted, OPERATION, Plan, ROW, RowSource, Rows};
+use crate::mapping::{OPERATION, Plan, ROW, RowSource, Rows};
 use crate::pipeline::sync::Request;
 use crate::pipeline::{Bridge, PipelineError};
-use crate::staging::{Batch, FileId, FileState, NewFile, RunId, SnapshotId};
+use crate::staging::{Batch, FileState, NewFile, SnapshotId};
 
 /// Times that lie further ahead are no times of a change.
 const AHEAD: Duration = Duration::from_secs(86_400);
@@ -29,26 +30,22 @@ const AHEAD: Duration = Duration::from_secs(86_400);
 /// One reading.
 pub(super) struct Reading<'a> {
     pub(super) bridge: &'a Bridge,
+    /// The mapping of the version that leads.
     pub(super) plan: &'a Arc<Plan>,
+    /// What is read: all that any of the versions uses.
     pub(super) rows: &'a Rows,
     pub(super) database: Arc<dyn Database>,
     pub(super) gate: Arc<Gate>,
     pub(super) request: Request,
     pub(super) shape: Arc<Shape>,
     pub(super) started_at: Timestamp,
-    pub(super) standing: Standing,
-    /// Whether columns that have changed are taken as they are.
-    pub(super) accepts_columns: bool,
-    /// What a person should know of this reading.
-    pub(super) notes: Vec<String>,
-    pub(super) run: Option<RunId>,
+    /// The version that leads: where the source stands for it says what is asked for.
+    pub(super) lead: Member<'a>,
+    /// Those that read along: the source stands where it does for the one that leads.
+    pub(super) others: Vec<Member<'a>>,
     parts: u64,
     /// Statements in a row that the database gave up.
     given_up: u32,
-    /// Rows with the key of another.
-    pub(super) repeated: u64,
-    /// Why nothing was deleted at the end of this reading although something was missing.
-    pub(super) undeleted: Option<String>,
     /// Whether the database puts rows into the order of all their columns.
     pub(super) orders_all: bool,
 }
@@ -76,36 +73,38 @@ pub(super) struct Taken {
 }
 
 impl<'a> Reading<'a> {
-    #[expect(clippy::too_many_arguments, reason = "the parts of one reading, put together in one place")]
     pub(super) fn new(
         bridge: &'a Bridge,
-        plan: &'a Arc<Plan>,
         rows: &'a Rows,
         (database, gate): (Arc<dyn Database>, Arc<Gate>),
         request: Request,
         shape: Arc<Shape>,
-        standing: Standing,
-        accepts_columns: bool,
+        (lead, others): (Member<'a>, Vec<Member<'a>>),
     ) -> Reading<'a> {
         Reading {
             bridge,
-            plan,
+            plan: lead.plan,
             rows,
             database,
             gate,
             request,
             shape,
             started_at: Timestamp::now(),
-            standing,
-            accepts_columns,
-            notes: Vec::new(),
-            run: None,
+            lead,
+            others,
             parts: 0,
             given_up: 0,
-            repeated: 0,
-            undeleted: None,
             orders_all: true,
         }
+    }
+
+    /// All versions, the one that leads first.
+    pub(super) fn members(&self) -> impl Iterator<Item = &Member<'a>> {
+        std::iter::once(&self.lead).chain(&self.others)
+    }
+
+    pub(super) fn around(&self) -> Around<'a> {
+        Around { bridge: self.bridge, trigger: self.request.trigger, started_at: self.started_at }
     }
 
     pub(super) fn source(&self) -> &'a RowSource {
@@ -118,22 +117,13 @@ impl<'a> Reading<'a> {
         if self.database.holds_results() { source.chunk_rows.min(source.batch_rows) } else { source.chunk_rows }
     }
 
-    /// Tells something that a person should know.
+    /// Tells something that a person should know of each version.
     pub(super) fn tell(&mut self, note: String) {
         tracing::warn!(resource = %self.plan.exposure.id, "{note}");
-        self.notes.push(note);
-    }
-
-    /// Tells rows that had the key of another, at the end.
-    pub(super) fn tell_repeated(&mut self) {
-        if self.repeated > 0 {
-            self.tell(format!(
-                "{} rows have a key that another row has too, and are dead letters: the source has nothing that keeps {} \
-                 unique; name more columns in the mapping's `key`",
-                self.repeated,
-                self.rows.key_columns.join(", ")
-            ));
+        for other in &mut self.others {
+            other.notes.push(note.clone());
         }
+        self.lead.notes.push(note);
     }
 
     /// A fault of the source, in words.
@@ -141,23 +131,15 @@ impl<'a> Reading<'a> {
         PipelineError::Source { resource: self.plan.exposure.id.clone(), reason: reason.into() }
     }
 
-    /// The run, begun when there is something to write.
-    pub(super) async fn run(&mut self) -> Result<RunId, PipelineError> {
-        if let Some(run) = &self.run {
-            return Ok(run.clone());
-        }
-        let id = &self.plan.exposure.id;
-        let run =
-            self.bridge.staging.begin_run_since(id, self.request.trigger, &self.plan.hash, self.started_at).await?;
-        tracing::info!(resource = %id, run = %run, trigger = self.request.trigger, "started a run");
-        self.run = Some(run.clone());
-        Ok(run)
-    }
-
     /// Notes where the source stands, outside of a batch.
     pub(super) async fn stand(&mut self, standing: Standing) -> Result<(), PipelineError> {
-        self.bridge.staging.set_source_position(&self.plan.exposure.id, Some(&standing.write())).await?;
-        self.standing = standing;
+        let others: Vec<Standing> = self.others.iter().map(|other| other.along(&standing.phase)).collect();
+        let all: Vec<Standing> = std::iter::once(standing).chain(others).collect();
+        let positions = self.members().zip(&all).map(|(member, own)| (member.id().clone(), own.write())).collect();
+        self.bridge.staging.set_source_positions(positions).await?;
+        for (member, own) in std::iter::once(&mut self.lead).chain(&mut self.others).zip(all) {
+            member.standing = own;
+        }
         Ok(())
     }
 
@@ -258,11 +240,13 @@ impl<'a> Reading<'a> {
         self.check_columns(&rows.columns, ids.is_some())?;
         let limit = self.started_at.checked_add(AHEAD).unwrap_or(Timestamp::MAX);
         let (plan, ends_only) = (Arc::clone(self.plan), walk.is_some());
-        let looks = Looks { plan, watched: watched.to_vec(), limit, ends_only };
+        let others = self.others.iter().map(|other| Arc::clone(other.plan)).collect();
+        let looks = Looks { plan, others, watched: watched.to_vec(), limit, ends_only };
         let mut coming = prepare((rows, began), (asker, Arc::clone(&self.bridge.landing)), looks, ids, walk);
         let mut rows = 0;
         let stop = self.bridge.stop.clone();
-        let mut waiting = (once && snapshot.is_none() && self.asks_for_others()).then(Waiting::default);
+        let is_alone = self.others.is_empty();
+        let mut waiting = (is_alone && once && snapshot.is_none() && self.asks_for_others()).then(Waiting::default);
         loop {
             let next = tokio::select! {
                 next = coming.next() => next,
@@ -277,7 +261,7 @@ impl<'a> Reading<'a> {
                 Some(Err(broken)) => return Err(broken.error),
             };
             rows = if prepared.is_first { prepared.facts.rows } else { rows + prepared.facts.rows };
-            let before = waiting.as_ref().and_then(Waiting::standing).unwrap_or(&self.standing);
+            let before = waiting.as_ref().and_then(Waiting::standing).unwrap_or(&self.lead.standing);
             let mut standing = before.clone();
             moved(&mut standing, &prepared.facts);
             let prepared = match &mut waiting {
@@ -315,31 +299,32 @@ impl<'a> Reading<'a> {
             .into_iter()
             .filter(|name| !is_ours(name) && !names().any(|known| known.eq_ignore_ascii_case(name)))
             .collect();
-        if !self.accepts_columns {
-            self.judge(changed(&self.standing.columns, columns))?;
+        for member in self.members().filter(|member| !member.accepts_columns) {
+            let changes = changed(&member.standing.columns, columns);
+            if !changes.is_empty() {
+                return Err(PipelineError::Drift { resource: member.id().clone(), changes: changes.join("; ") });
+            }
         }
         if !missing.is_empty() {
             let known: Vec<&str> = names().collect();
             return Err(self.fault(format!("the answer has no {}; it has {}", missing.join(", "), known.join(", "))));
         }
-        if self.accepts_columns || self.standing.columns.is_empty() {
-            let own = columns.iter().filter(|column| !column.name.starts_with('_'));
-            self.standing.columns = own.cloned().collect();
-            self.accepts_columns = false;
+        for member in std::iter::once(&mut self.lead).chain(&mut self.others) {
+            if member.accepts_columns || member.standing.columns.is_empty() {
+                // What another version alone uses may go without this one's notice.
+                let own = columns.iter().filter(|column| !column.name.starts_with('_') && member.uses(&column.name));
+                member.standing.columns = own.cloned().collect();
+                member.accepts_columns = false;
+            }
         }
         Ok(())
     }
 
-    fn judge(&self, changes: Vec<String>) -> Result<(), PipelineError> {
-        match changes.is_empty() {
-            true => Ok(()),
-            false => Err(PipelineError::Drift { resource: self.plan.exposure.id.clone(), changes: changes.join("; ") }),
-        }
-    }
-
     /// A fault of a statement that the table's own changes explain is told as these.
     async fn explained(&self, error: SqlError) -> PipelineError {
-        if !matches!(error.kind, SqlErrorKind::Missing | SqlErrorKind::Statement) || self.standing.columns.is_empty() {
+        if !matches!(error.kind, SqlErrorKind::Missing | SqlErrorKind::Statement)
+            || self.lead.standing.columns.is_empty()
+        {
             return error.into();
         }
         match self.bridge.look_at_table(self).await {
@@ -354,62 +339,55 @@ impl<'a> Reading<'a> {
         (snapshot, once): (Option<SnapshotId>, bool),
         standing: Standing,
     ) -> Result<(), PipelineError> {
-        let Prepared { landed, mut chunk, facts, input, is_first: _ } = prepared;
-        if self.plan.deleted == Deleted::Ignore {
-            chunk.skipped += std::mem::take(&mut chunk.deletions).len() as u64;
-        }
-        let run = self.run().await?;
-        let (bridge, id) = (self.bridge, &self.plan.exposure.id);
+        let Prepared { landed, chunk, others, facts, input, is_first: _ } = prepared;
         self.parts += 1;
         let path = format!("{} {:.0} #{}", label(self.rows), self.started_at, self.parts);
-        let file = NewFile { path: path.clone(), size: landed.size, mapping: self.plan.hash.clone() };
-        let nameless = chunk.rejects.iter().filter(|reject| reject.key.is_none());
-        let mut nameless: Vec<u64> = nameless.map(|reject| reject.position.record).filter(|&row| row > 0).collect();
-        nameless.sort_unstable();
-        let keyless = batch::keyless(&input, &self.rows.key_columns, &nameless);
-        let batch = Batch {
-            documents: chunk.documents,
-            deletions: chunk.deletions,
-            rejects: chunk.rejects,
-            skipped: chunk.skipped,
-            source: Some(standing.write()),
-            snapshot,
-            keyless: keyless.map_err(|error| self.fault(error.to_string()))?,
-            is_keyed: !self.tells_apart(),
-            once: once.then_some(input),
-            ..Batch::new(
-                (run, id.clone()),
-                (FileId(0), landed.id),
-                chunk.checkpoint,
-                chunk.ends.unwrap_or(FileState::Staged),
-            )
-        };
-        let committed = bridge.staging.commit_whole(file, batch).await?;
-        let balance = committed.balance;
-        self.repeated += committed.repeated;
-        bridge.progress.found(landed.size);
-        bridge.progress.committed(landed.size, balance.read, balance.dead);
-        bridge.count(id, balance);
-        if balance.read != facts.rows || !balance.holds() {
-            return Err(PipelineError::Unbalanced { file: path, read: facts.rows, accounted: balance.read });
+        let (around, is_keyed, expected) = (self.around(), !self.tells_apart(), self.others.len());
+        if others.len() != expected {
+            return Err(
+                self.fault("a batch was not mapped for each version; this is a fault of Tollbridge, please report it")
+            );
         }
-        self.standing = standing;
+        let (mut batches, mut standings) = (Vec::new(), Vec::new());
+        let chunks = std::iter::once(chunk).chain(others);
+        for (index, (member, chunk)) in std::iter::once(&mut self.lead).chain(&mut self.others).zip(chunks).enumerate()
+        {
+            let own = if index == 0 { standing.clone() } else { member.along(&standing.phase) };
+            let snapshot = snapshot.and(member.snapshot);
+            let batch = member.batch(around, chunk, (snapshot, once, is_keyed), (&landed, &input), &own).await?;
+            let file = NewFile { path: path.clone(), size: landed.size, mapping: member.plan.hash.clone() };
+            batches.push((file, batch));
+            standings.push(own);
+        }
+        let bridge = self.bridge;
+        let committed = bridge.staging.commit_together(batches).await?;
+        bridge.progress.found(landed.size);
+        let mut bytes = landed.size;
+        let members = std::iter::once(&mut self.lead).chain(&mut self.others);
+        for ((member, own), committed) in members.zip(standings).zip(committed) {
+            let balance = committed.balance;
+            member.repeated += committed.repeated;
+            member.standing = own;
+            bridge.progress.committed(std::mem::take(&mut bytes), balance.read, balance.dead);
+            bridge.count(member.id(), balance);
+            if balance.read != facts.rows || !balance.holds() {
+                return Err(PipelineError::Unbalanced { file: path, read: facts.rows, accounted: balance.read });
+            }
+        }
         Ok(())
     }
 
     /// Ends files that were entered by a reading that died before their batch was committed: their rows are read again.
     pub(super) async fn close_begun(&mut self) -> Result<(), PipelineError> {
-        let begun = self.bridge.staging.unfinished_files(&self.plan.exposure.id).await?;
-        let own = format!("{} ", label(self.rows));
-        for entry in begun.into_iter().filter(|entry| entry.path.starts_with(&own)) {
-            let run = self.run().await?;
-            let batch = Batch::new(
-                (run, self.plan.exposure.id.clone()),
-                (entry.id, entry.blob),
-                entry.checkpoint,
-                FileState::Staged,
-            );
-            self.bridge.staging.commit(batch).await?;
+        let (around, own) = (self.around(), format!("{} ", label(self.rows)));
+        for member in std::iter::once(&mut self.lead).chain(&mut self.others) {
+            let begun = self.bridge.staging.unfinished_files(member.id()).await?;
+            for entry in begun.into_iter().filter(|entry| entry.path.starts_with(&own)) {
+                let run = member.run(around).await?;
+                let batch =
+                    Batch::new((run, member.id().clone()), (entry.id, entry.blob), entry.checkpoint, FileState::Staged);
+                self.bridge.staging.commit(batch).await?;
+            }
         }
         Ok(())
     }

@@ -7,7 +7,8 @@
 //! the first is served, each other is a dead letter, and the rows that led there are left out.
 //!
 //! The database is asked when the statement that brought the rows has ended, whose place at the gate this needs: until
-//! then they wait in landing, and only their keys are kept.
+//! then they wait in landing, and only their keys are kept. What has to be asked goes by what is staged of each version, so
+//! nobody reads along with such a reading.
 
 use std::collections::HashSet;
 use std::io::Cursor;
@@ -142,7 +143,7 @@ impl Reading<'_> {
                     Err(error) => return Err(error),
                 }
             };
-            if let (Some(run), false) = (self.run.clone(), own.is_empty()) {
+            if let (Some(run), false) = (self.lead.run.clone(), own.is_empty()) {
                 let read = Unrepeated::Keys { keys: own.iter().cloned().collect(), run };
                 self.bridge.staging.close_unrepeated(&self.plan.exposure.id, read).await?;
             }
@@ -160,7 +161,13 @@ impl Reading<'_> {
         let (sql, parameters) = self.selected().any_of(columns, some).ordered(&self.steady_order()).build();
         let (began, asker) = (Instant::now(), self.asker());
         let rows = asker.ask(sql, parameters).await?;
-        let looks = Looks { plan: Arc::clone(self.plan), watched: Vec::new(), limit: self.started_at, ends_only: true };
+        let looks = Looks {
+            plan: Arc::clone(self.plan),
+            others: Vec::new(),
+            watched: Vec::new(),
+            limit: self.started_at,
+            ends_only: true,
+        };
         let mut coming = prepare((rows, began), (asker, Arc::clone(&self.bridge.landing)), looks, None, None);
         let (mut own, mut unreadable) = (HashSet::new(), HashSet::new());
         while let Some(prepared) = coming.next().await {
@@ -169,11 +176,11 @@ impl Reading<'_> {
             let came = |key: &String| known.contains(key) || own.contains(key);
             let (again, first): (Vec<_>, Vec<_>) = chunk.documents.drain(..).partition(|document| came(&document.key));
             chunk.rejects.extend(again.iter().map(|document| Reject::repeats(document, &prepared.input)));
-            self.repeated += again.len() as u64;
+            self.lead.repeated += again.len() as u64;
             own.extend(first.iter().map(|document| document.key.clone()));
             unreadable.extend(chunk.rejects.iter().filter_map(|reject| reject.key.clone()));
             chunk.documents = first;
-            let standing = self.standing.clone();
+            let standing = self.lead.standing.clone();
             self.commit(prepared, (None, true), standing).await?;
         }
         own.extend(unreadable);
@@ -195,7 +202,7 @@ impl Reading<'_> {
             read.await.map_err(|_| PipelineError::Died { file: place() })?;
         let (chunk, input, landed) = read?;
         let chunk = chunk.map_err(|source| PipelineError::Read { file: place(), source })?;
-        Ok(Prepared { landed, chunk, facts, input: input.into(), is_first: false })
+        Ok(Prepared { landed, chunk, others: Vec::new(), facts, input: input.into(), is_first: false })
     }
 }
 

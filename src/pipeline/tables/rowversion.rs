@@ -45,7 +45,9 @@ impl Reading<'_> {
     /// Reads what has changed below the ceiling. Answers false where the server is behind what was read: then it is an
     /// older copy of itself, and everything has to be read.
     pub(super) async fn follow_rowversion(&mut self, watermark: &Watermark) -> Result<bool, PipelineError> {
-        let Phase::Changes { mark: Mark::Rowversion(mark), .. } = self.standing.phase.clone() else { return Ok(false) };
+        let Phase::Changes { mark: Mark::Rowversion(mark), .. } = self.lead.standing.phase.clone() else {
+            return Ok(false);
+        };
         let Ceiling { ceiling, newest } = self.ceiling().await?;
         if ceiling < mark {
             self.tell(format!(
@@ -98,7 +100,7 @@ impl Reading<'_> {
                 _ => break,
             }
         }
-        let mut standing = self.standing.clone();
+        let mut standing = self.lead.standing.clone();
         if let Phase::Changes { mark, .. } = &mut standing.phase {
             *mark = Mark::Rowversion(ceiling);
         }

@@ -33,7 +33,9 @@ impl Reading<'_> {
     /// Reads what has changed. Answers false where changes are not known any more back to what was read: then everything
     /// has to be read.
     pub(super) async fn follow_tracking(&mut self) -> Result<bool, PipelineError> {
-        let Phase::Changes { mark: Mark::Version(mark), .. } = self.standing.phase.clone() else { return Ok(false) };
+        let Phase::Changes { mark: Mark::Version(mark), .. } = self.lead.standing.phase.clone() else {
+            return Ok(false);
+        };
         let (newest, oldest) = self.versions().await?;
         if newest < mark {
             self.tell(format!(
@@ -68,7 +70,7 @@ impl Reading<'_> {
         if !self.is_known(mark, oldest) {
             return Ok(false);
         }
-        let mut standing = self.standing.clone();
+        let mut standing = self.lead.standing.clone();
         if let Phase::Changes { mark, .. } = &mut standing.phase {
             *mark = Mark::Version(newest);
         }

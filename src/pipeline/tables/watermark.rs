@@ -88,7 +88,7 @@ impl Reading<'_> {
 
     /// Reads what has changed.
     pub(super) async fn follow_watermark(&mut self, watermark: &Watermark) -> Result<(), PipelineError> {
-        let Phase::Changes { mark, .. } = self.standing.phase.clone() else { return Ok(()) };
+        let Phase::Changes { mark, .. } = self.lead.standing.phase.clone() else { return Ok(()) };
         let mut from = match &mark {
             Mark::Values(values) => {
                 let values = begin(values, watermark.overlap).map_err(|reason| self.fault(reason))?;

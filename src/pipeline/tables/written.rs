@@ -13,21 +13,24 @@ impl Reading<'_> {
     /// Sees to it that what is staged of records that were written to before this reading began is from behind the write.
     /// `is_all` says that it has read all that there is.
     pub(super) async fn see_to_written(&mut self, is_all: bool) -> Result<(), PipelineError> {
-        let id = &self.plan.exposure.id;
-        let written = self.bridge.staging.written(id, self.started_at, MOST_FETCHED).await?;
-        if written.is_empty() {
-            return Ok(());
-        }
-        if let (true, Some(live)) = (!is_all && self.may_pass_over(), &self.rows.live) {
-            let passed: Vec<&str> = written.iter().filter(|one| !one.is_brought).map(|one| one.key.as_str()).collect();
-            let conditions: Vec<_> = passed.iter().filter_map(|key| self.is_this(live, key)).collect();
-            let at_a_time = (MOST_BOUND / self.rows.key_columns.len().max(1)).max(1);
-            for some in conditions.chunks(at_a_time) {
-                self.fetch_these(some).await?;
+        let (mut written, mut conditions) = (Vec::new(), Vec::new());
+        for member in self.members() {
+            let of_one = self.bridge.staging.written(member.id(), self.started_at, MOST_FETCHED).await?;
+            if let (true, Some(live)) = (!is_all && self.may_pass_over(), &member.rows.live) {
+                let passed = of_one.iter().filter(|one| !one.is_brought);
+                conditions.extend(passed.filter_map(|one| self.is_this(live, &one.key)));
             }
+            written.push(of_one);
         }
-        let keys = written.into_iter().map(|one| one.key).collect();
-        Ok(self.bridge.staging.settle_written(id, keys, self.started_at).await?)
+        let at_a_time = (MOST_BOUND / self.rows.key_columns.len().max(1)).max(1);
+        for some in conditions.chunks(at_a_time) {
+            self.fetch_these(some).await?;
+        }
+        for (member, written) in self.members().zip(written).filter(|(_, written)| !written.is_empty()) {
+            let keys = written.into_iter().map(|one| one.key).collect();
+            self.bridge.staging.settle_written(member.id(), keys, self.started_at).await?;
+        }
+        Ok(())
     }
 
     /// Whether a good reading may have passed over rows that have changed.

@@ -14,7 +14,7 @@ use super::convert::now_millis;
 use super::dead_letters;
 use super::fault::Fault;
 use super::files;
-use super::resource::Resource;
+use super::resource::{Registry, Resource};
 use super::snapshot::{self, Marks};
 use super::source;
 use super::vanished;
@@ -62,17 +62,19 @@ pub(super) fn commit(
     Ok(committed)
 }
 
-/// As [`commit`], of a file that the batch is all of: it is entered into the ledger in the same transaction.
-pub(super) fn commit_whole(
+/// As [`commit`], of batches that are each all of their file: the files are entered into the ledger in the same transaction.
+pub(super) fn commit_together(
     connection: &mut Connection,
-    resource: &Resource,
-    file: &NewFile,
-    batch: Batch,
-    order: &[u32],
-) -> Result<Committed, Fault> {
+    registry: &Registry,
+    batches: Vec<(NewFile, (Batch, Vec<u32>))>,
+) -> Result<Vec<Committed>, Fault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let number = files::enter(&transaction, resource, file, batch.blob)?;
-    let committed = within(&transaction, resource, &Batch { file: number, ..batch }, order)?;
+    let mut committed = Vec::with_capacity(batches.len());
+    for (file, (batch, order)) in batches {
+        let resource = registry.find(&transaction, &batch.resource)?;
+        let number = files::enter(&transaction, &resource, &file, batch.blob)?;
+        committed.push(within(&transaction, &resource, &Batch { file: number, ..batch }, &order)?);
+    }
     transaction.commit()?;
     Ok(committed)
 }

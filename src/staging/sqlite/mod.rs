@@ -258,13 +258,13 @@ impl Staging for SqliteStaging {
         .await
     }
 
-    async fn commit_whole(&self, file: NewFile, batch: Batch) -> Result<Committed, StagingError> {
-        let resource = batch.resource.clone();
-        let (batch, order) = self.sorted(batch).await?;
-        self.write_to(commit::DOING, &resource, move |connection, resource| {
-            commit::commit_whole(connection, resource, &file, batch, &order)
-        })
-        .await
+    async fn commit_together(&self, batches: Vec<(NewFile, Batch)>) -> Result<Vec<Committed>, StagingError> {
+        let mut sorted = Vec::with_capacity(batches.len());
+        for (file, batch) in batches {
+            sorted.push((file, self.sorted(batch).await?));
+        }
+        let registry = self.registry.clone();
+        self.write(commit::DOING, move |connection| commit::commit_together(connection, &registry, sorted)).await
     }
 
     async fn finish_run(&self, run: &RunId, outcome: RunOutcome) -> Result<Run, StagingError> {
@@ -304,6 +304,14 @@ impl Staging for SqliteStaging {
         let position = position.cloned();
         self.write_to("note how far a source is read", resource, move |connection, resource| {
             source::set(connection, resource, position.as_ref())
+        })
+        .await
+    }
+
+    async fn set_source_positions(&self, positions: Vec<(ResourceId, SourcePosition)>) -> Result<(), StagingError> {
+        let registry = self.registry.clone();
+        self.write("note how far sources are read", move |connection| {
+            source::set_all(connection, &registry, &positions)
         })
         .await
     }

@@ -163,6 +163,12 @@ impl Meanwhile for SqliteStaging {
         .await
     }
 
+    async fn note_read_with(&self, run: &RunId, others: &[ResourceId]) -> Result<(), StagingError> {
+        let (run, others) = (run.clone(), others.to_vec());
+        self.write("note for whom a run has read", move |connection| runs::note_read_with(connection, &run, &others))
+            .await
+    }
+
     async fn live_document(&self, resource: &ResourceId, key: &str) -> Result<Option<StagedDocument>, StagingError> {
         let read = |connection: &mut Connection| document(connection, &*self.registry.find(connection, resource)?, key);
         self.read("read a document", read).await

@@ -14,7 +14,7 @@ use crate::staging::{Balance, Run, RunId, RunOutcome, RunState, StagingError};
 const REPLAY: &str = "replay";
 
 const SELECT: &str = "SELECT run.id, resource.name, \"trigger\", mapping, state, started_at, finished_at, read, staged, \
-                      unchanged, dead, skipped, files, error, run.deleted, refused \
+                      unchanged, dead, skipped, files, error, run.deleted, refused, read_with \
                       FROM run JOIN resource ON resource.id = run.resource";
 
 fn run(row: &Row<'_>) -> rusqlite::Result<Run> {
@@ -38,6 +38,10 @@ fn run(row: &Row<'_>) -> rusqlite::Result<Run> {
         },
         files: count(row, 12)?,
         error: row.get(13)?,
+        read_with: match row.get::<_, Option<String>>(16)? {
+            Some(names) => names.split(' ').filter_map(|name| name.parse().ok()).collect(),
+            None => Vec::new(),
+        },
     })
 }
 
@@ -95,6 +99,13 @@ pub(super) fn finish(connection: &mut Connection, id: &RunId, outcome: &RunOutco
     let finished = one(&transaction, id)?;
     transaction.commit()?;
     finished.ok_or_else(|| StagingError::NotRunning(id.clone()).into())
+}
+
+/// Notes for which other resources the same was read.
+pub(super) fn note_read_with(connection: &Connection, id: &RunId, others: &[ResourceId]) -> Result<(), Fault> {
+    let names: Vec<String> = others.iter().map(ToString::to_string).collect();
+    connection.execute("UPDATE run SET read_with = ?2 WHERE id = ?1", params![id.0, names.join(" ")])?;
+    Ok(())
 }
 
 /// Notes that the source had nothing new.

@@ -332,6 +332,10 @@ UPDATE operation SET of_client = 1 WHERE principal = client AND within IS NULL;
 CREATE INDEX dead_letter_waiting ON dead_letter (resource, key)
     WHERE state = 'open' AND known_by IS NOT NULL AND key IS NOT NULL;
 "#,
+    r#"
+-- The other versions for which the same was read, by name, with blanks between.
+ALTER TABLE run ADD COLUMN read_with TEXT;
+"#,
 ];
 
 /// What a migration does to each resource's own tables, after its statements; `{n}` is the resource's number.

@@ -15,6 +15,7 @@ mod sessions;
 mod strict;
 mod trouble;
 mod typed;
+mod versions;
 mod writes;
 
 use std::collections::BTreeMap;

@@ -133,6 +133,11 @@ impl Postgres {
         String::from_utf8(asked.stdout).unwrap().trim_end().to_owned()
     }
 
+    /// What it has written to its log so far.
+    pub(crate) fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(self.folder.path().join("log")).unwrap()).into_owned()
+    }
+
     /// A database of a test's own.
     pub(crate) fn database(&self, name: &str, options: &str) -> String {
         self.sql("postgres", &format!("create database {name} {options}"));

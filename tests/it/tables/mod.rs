@@ -13,6 +13,7 @@ mod snapshot;
 mod sql_server;
 mod sql_server_faults;
 mod sql_server_ways;
+mod together;
 mod types;
 
 use std::collections::BTreeMap;
@@ -135,8 +136,12 @@ fn on_staging<T>(path: &Path, work: impl AsyncFnOnce(&SqliteStaging) -> T) -> T 
 }
 
 pub(crate) fn documents(path: &Path) -> BTreeMap<String, Value> {
+    documents_of("items.v1", path)
+}
+
+pub(crate) fn documents_of(resource: &str, path: &Path) -> BTreeMap<String, Value> {
     on_staging(path, async |staging| {
-        let id: ResourceId = "items.v1".parse().unwrap();
+        let id: ResourceId = resource.parse().unwrap();
         let mut found = BTreeMap::new();
         let mut query = ListQuery { limit: 5000, ..ListQuery::default() };
         loop {
