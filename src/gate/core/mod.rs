@@ -279,6 +279,7 @@ impl Core {
         }
         if self.has_place(ask.lane) && self.serials.is_free(ask.serial.as_ref()) {
             self.serials.run(ask.serial.as_ref(), None);
+            self.feel(ask.lane, Duration::ZERO, now);
             return Arrival::Granted(self.grant(&ask, now, now));
         }
         let line = line_of(&ask);
@@ -380,11 +381,18 @@ impl Core {
             for (other, passed) in self.lines.iter_mut().enumerate() {
                 passed.passed = if other == line || passed.is_empty() { 0 } else { passed.passed + 1 };
             }
-            self.pressure.granted(now.saturating_sub(asked), self.limits.target_wait, now);
+            self.feel(ask.lane, now.saturating_sub(asked), now);
             verdicts.push(Verdict { ticket, outcome: Ok(self.grant(&ask, asked, now)) });
             if self.breaker.state() != BreakerState::Closed {
                 break;
             }
+        }
+    }
+
+    /// Somebody goes after this wait. Only the queue of people is bounded by it: runs wait for as long as it takes.
+    fn feel(&mut self, lane: Lane, waited: Duration, now: Moment) {
+        if lane == Lane::Interactive {
+            self.pressure.granted(waited, self.limits.target_wait, now);
         }
     }
 

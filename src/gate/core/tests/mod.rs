@@ -1,8 +1,9 @@
-//! Decisions one by one; `load` has the numbers of real loads, `schedules` what must hold whatever happens, `adaptive`
-//! the limit that follows the backend.
+//! Decisions one by one; `load` has the numbers of real loads, `pressure` the queue that stands and the one that drains,
+//! `schedules` what must hold whatever happens, `adaptive` the limit that follows the backend.
 
 mod adaptive;
 mod load;
+mod pressure;
 mod schedules;
 
 use std::sync::Arc;
