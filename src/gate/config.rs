@@ -32,7 +32,8 @@ pub static SECTION: Section = Section {
             name: "queue_timeout",
             shape: "duration",
             presence: Presence::Default("\"500ms\""),
-            doc: "how long a call may wait for a place, at most 1h; the queue is as long as the backend serves in this time",
+            doc: "how long a call may wait for a place, at most 1h; the queue is as long as the backend serves in this time, \
+                  and shorter while nobody goes who has waited less than half of it",
         },
         Key {
             name: "order",

@@ -403,6 +403,12 @@ impl Gate {
         self.pump();
     }
 
+    /// The time of a call is over, and it goes on.
+    fn time_is_over(self: &Arc<Self>, grant: &Grant) {
+        self.state.lock().core.time_is_over(grant, self.now());
+        self.pump();
+    }
+
     fn caller_left(&self, grant: &Grant) {
         self.state.lock().core.caller_left(grant, self.now());
     }

@@ -102,6 +102,12 @@ impl Permit {
 }
 
 impl Call<'_> {
+    /// Its time is over, and whoever waited was told; the backend may be at work on it for long. It counts as lingering from
+    /// now on, until the permit goes back, and as failed, however it ends.
+    pub fn overdue(&self) {
+        self.permit.gate.time_is_over(&self.permit.grant);
+    }
+
     /// The backend is done with the call: it answered, well or with a refusal of its own.
     pub fn answered(self) {
         self.permit.stage.store(DONE, Ordering::Release);

@@ -27,11 +27,12 @@ pub struct Status {
     pub limit: usize,
     /// Whether the gate is shut by the calendar or by an operator, and when next.
     pub hours: Hours,
-    /// Calls of this process that the backend is answering, by lane in the order of [`Lane::ALL`].
+    /// Calls of this process that the backend is answering in their time, by lane in the order of [`Lane::ALL`].
     pub active: [usize; Lane::COUNT],
     /// Places that other processes have, by process.
     pub elsewhere: Vec<Elsewhere>,
-    /// Calls whose end nobody saw, of whatever process, not yet settled.
+    /// Calls of this process that run although their time is over, and calls whose end nobody saw, of whatever process,
+    /// not yet settled.
     pub lingering: usize,
     /// Calls waiting, by lane; those among them that wait for a place of another process.
     pub queued: [usize; Lane::COUNT],
@@ -105,7 +106,7 @@ impl Gate {
             active: state.core.active(),
             elsewhere,
             // Our own stand in the files as well.
-            lingering: state.core.lingering().max(held_back),
+            lingering: state.core.lingering().max(held_back) + state.core.overdue(),
             queued: state.core.queued(),
             queue: state.config.queue,
             breaker: state.core.breaker(),

@@ -28,6 +28,8 @@ pub(crate) enum Going {
     Unused,
     Answered,
     Failed,
+    /// Its time is over before it has failed.
+    Overdue,
     /// No answer in time; the backend works on for a while.
     Lost,
     /// Dropped in its middle; the backend works on for a while.
@@ -72,6 +74,10 @@ impl Backend {
             _ if number % 2 == 0 => time::sleep(ms(50)).await,
             _ => shuttle::future::yield_now().await,
         }
+        if going == Going::Overdue {
+            call.overdue();
+            shuttle::future::yield_now().await;
+        }
         {
             let mut work = self.0.lock().unwrap();
             let now = work.began.elapsed();
@@ -80,7 +86,7 @@ impl Backend {
         }
         match going {
             Going::Unused | Going::Answered => call.answered(),
-            Going::Failed => call.failed(),
+            Going::Failed | Going::Overdue => call.failed(),
             Going::Lost => call.lost(),
             Going::Dropped => drop(call),
         }

@@ -25,6 +25,17 @@ fn who_waits_for_a_place_that_lingers_is_woken_when_it_has_settled() {
     });
 }
 
+/// A call that goes on past its time keeps its place to its end, and whoever waits is woken then.
+#[test]
+fn a_call_past_its_time_keeps_its_place_to_its_end() {
+    check(|| async {
+        let (gate, backend) = (Gate::new("erp", config(2), None), Backend::new(2));
+        let goings = [Going::Overdue, Going::Answered, Going::Overdue, Going::Overdue, Going::Answered];
+        assert_eq!(all(backend.callers(&gate, goings)).await, [Ok(()); 5]);
+        is_at_rest(&gate).await;
+    });
+}
+
 /// A caller of a call at work hangs up while the call ends.
 #[test]
 fn a_caller_who_leaves_while_the_call_ends_changes_nothing() {
@@ -62,7 +73,7 @@ fn fragile() -> Config {
 fn a_breaker_that_opened_closes_again_and_nobody_is_forgotten() {
     check(|| async {
         let (gate, backend) = (Gate::new("erp", fragile(), None), Backend::new(2));
-        let goings = [Going::Failed, Going::Failed, Going::Lost, Going::Answered, Going::Unused];
+        let goings = [Going::Failed, Going::Overdue, Going::Lost, Going::Answered, Going::Unused];
         let callers = backend.callers(&gate, goings);
         for verdict in all(callers).await {
             assert!(matches!(verdict, Ok(()) | Err(Refused::BreakerOpen { .. })), "{verdict:?}");

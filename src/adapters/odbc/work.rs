@@ -109,6 +109,7 @@ impl Pool {
             }
         };
         let Ok(ended) = ended else {
+            call.overdue();
             call.lost();
             return Err(self.abandon(permit, &control, why, over, time));
         };

@@ -29,6 +29,7 @@ mod security;
 mod splice;
 mod stream;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -291,10 +292,15 @@ impl Service {
         let prepared = self.prepare(request, pass)?;
         let call = permit.begin();
         let began = Instant::now();
-        let result = match timeout_at(deadline, self.exchange(prepared, request, deadline)).await {
-            Ok(result) => result,
-            Err(_) => Err(self.silent()),
+        let mut answered = pin!(timeout_at(deadline, self.exchange(prepared, request, deadline)));
+        let answered = match timeout_at(began + self.config.timeout, &mut answered).await {
+            Ok(answered) => answered,
+            Err(_) => {
+                call.overdue();
+                answered.await
+            }
         };
+        let result = answered.unwrap_or_else(|_| Err(self.silent()));
         let is_late = began.elapsed() > self.config.timeout;
         let error = result.as_ref().err();
         match error.map_or(End::Answered, |error| error.end(&request.trouble)) {

@@ -149,6 +149,7 @@ impl Inner {
                 Ok(held)
             }
             Err(Unconnected { error, behind: Some(behind) }) => {
+                call.overdue();
                 call.lost();
                 place.wait_for(behind);
                 Err(error)
@@ -252,6 +253,7 @@ impl Inner {
             doctor::look(&self.config, &mut connection, &mut watch, &mut diagnosis).await;
         }
         if let Some(behind) = diagnosis.behind {
+            call.overdue();
             call.lost();
             place.wait_for(behind);
             return diagnosis.findings;

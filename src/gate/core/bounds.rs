@@ -113,7 +113,10 @@ impl Core {
         let in_lane: usize = lines_of(ask.lane).map(|other| self.lines[other].len()).sum();
         let bound = match ask.lane {
             Lane::Interactive => {
-                let target = self.pressure.target(self.limits.target_wait, now);
+                if in_lane == 0 {
+                    self.pressure.drained();
+                }
+                let target = self.pressure.bound(self.limits.target_wait);
                 let places = self.places(ask.lane, ask.wait_until, now);
                 served_within(target, places, self.takes(ask.lane, now)).min(self.limits.queue)
             }

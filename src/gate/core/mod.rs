@@ -65,6 +65,8 @@ pub(super) struct Core {
     lingered: u64,
     /// Until when places count that calls of other processes had whose end nobody saw.
     foreign: Vec<Moment>,
+    /// Calls that run although their time is over, by their numbers, and their lanes.
+    overdue: BTreeMap<u64, Lane>,
     /// In the order in which they are served.
     lines: [Line; LINES],
     waiting: HashMap<Ticket, Waiting>,
@@ -97,6 +99,7 @@ impl Core {
             lingering: BTreeMap::new(),
             lingered: 0,
             foreign: Vec::new(),
+            overdue: BTreeMap::new(),
             lines: Default::default(),
             waiting: HashMap::new(),
             next_ticket: 0,
@@ -167,9 +170,19 @@ impl Core {
         is_news
     }
 
-    /// Calls that the backend is answering, by lane.
+    /// Calls that the backend is answering in their time, by lane.
     pub(super) fn active(&self) -> [usize; Lane::COUNT] {
-        std::array::from_fn(|lane| self.active[lane].saturating_sub(self.lacking[lane]))
+        let mut active: [usize; Lane::COUNT] =
+            std::array::from_fn(|lane| self.active[lane].saturating_sub(self.lacking[lane]));
+        for lane in self.overdue.values() {
+            active[lane.index()] = active[lane.index()].saturating_sub(1);
+        }
+        active
+    }
+
+    /// Calls that run although their time is over.
+    pub(super) fn overdue(&self) -> usize {
+        self.overdue.len()
     }
 
     pub(super) fn lingering(&self) -> usize {
@@ -279,6 +292,7 @@ impl Core {
         }
         if self.has_place(ask.lane) && self.serials.is_free(ask.serial.as_ref()) {
             self.serials.run(ask.serial.as_ref(), None);
+            self.feel(ask.lane, Duration::ZERO, now);
             return Arrival::Granted(self.grant(&ask, now, now));
         }
         let line = line_of(&ask);
@@ -311,6 +325,15 @@ impl Core {
         self.known.left(&grant.client, now.saturating_sub(grant.asked));
     }
 
+    /// The time of a call is over: whoever waited is told, and the backend may be at work on it for long. It has failed,
+    /// however it ends, and keeps its place until then. Call [`Core::pump`] afterwards.
+    pub(super) fn time_is_over(&mut self, grant: &Grant, now: Moment) {
+        if self.overdue.insert(grant.number, grant.lane).is_none() {
+            self.bears(now);
+            self.learn(grant, End::Lost, self.in_flight(), now);
+        }
+    }
+
     /// A call is over. Call [`Core::pump`] afterwards.
     pub(super) fn end(&mut self, grant: &Grant, end: End, caller_stayed: bool, now: Moment) {
         self.bears(now);
@@ -335,6 +358,14 @@ impl Core {
         if end == End::Answered && caller_stayed {
             self.known.stayed(&grant.client, now.saturating_sub(grant.asked));
         }
+        // What came too late was counted when it was: it says nothing of how the backend is now.
+        if self.overdue.remove(&grant.number).is_none() {
+            self.learn(grant, end, in_flight, now);
+        }
+    }
+
+    /// What the end of a call, or of its time, says of the backend.
+    fn learn(&mut self, grant: &Grant, end: End, in_flight: usize, now: Moment) {
         self.adapt(grant, end, in_flight, now);
         if grant.lane != Lane::Health {
             self.breaker.ended(&self.limits.breaker, end, grant.probe, self.limits.max_in_flight, now);
@@ -380,11 +411,18 @@ impl Core {
             for (other, passed) in self.lines.iter_mut().enumerate() {
                 passed.passed = if other == line || passed.is_empty() { 0 } else { passed.passed + 1 };
             }
-            self.pressure.granted(now.saturating_sub(asked), self.limits.target_wait, now);
+            self.feel(ask.lane, now.saturating_sub(asked), now);
             verdicts.push(Verdict { ticket, outcome: Ok(self.grant(&ask, asked, now)) });
             if self.breaker.state() != BreakerState::Closed {
                 break;
             }
+        }
+    }
+
+    /// Somebody goes after this wait. Only the queue of people is bounded by it: runs wait for as long as it takes.
+    fn feel(&mut self, lane: Lane, waited: Duration, now: Moment) {
+        if lane == Lane::Interactive {
+            self.pressure.granted(waited, self.limits.target_wait, now);
         }
     }
 

@@ -27,7 +27,11 @@ struct Faked {
 
 impl Faked {
     fn before(erp: &Erp, calls: &str) -> Faked {
-        let seat = Seat::calling(erp, calls, GATE);
+        Faked::gated(erp, calls, GATE)
+    }
+
+    fn gated(erp: &Erp, calls: &str, gate: &str) -> Faked {
+        let seat = Seat::calling(erp, calls, gate);
         let (clock, bearer) = (seat.site.path("clock"), format!("Bearer {}", seat.key("all")));
         let faked = Faked { seat, clock, bearer };
         faked.set("+0");
@@ -39,6 +43,12 @@ impl Faked {
         let new = self.clock.with_extension("new");
         std::fs::write(&new, off).unwrap();
         std::fs::rename(new, &self.clock).unwrap();
+    }
+
+    /// Puts the clock to a moment.
+    fn set_to(&self, moment: &str) {
+        let moment: jiff::Timestamp = moment.parse().unwrap();
+        self.set(&format!("{:+}", moment.duration_since(jiff::Timestamp::now()).as_secs()));
     }
 
     fn serve(&self) -> Service {
@@ -205,4 +215,43 @@ fn processes_whose_clocks_are_days_apart_share_the_places() {
     }
     drains(&second);
     assert!(erp.at_rest().most <= 3);
+}
+
+/// The nightly window of a zone whose clocks are changed within it, or just before: its begin is in an hour that is not there
+/// in March, and there twice in October. Who is refused is told to the second how long it lasts.
+#[test]
+fn closed_times_follow_the_clock_of_their_zone_through_its_changes() {
+    let erp = Erp::start(Settings::default());
+    let calendar = "calendar = [{ closed = \"02:30-04:30\", zone = \"Europe/Berlin\", reason = \"nightly batch\" }]";
+    let faked = Faked::gated(&erp, CALLS, &format!("{GATE}\n{calendar}"));
+    let moments = [
+        // From 02:00 to 03:00 at 01:00 UTC. It ends at 04:30, which is 02:30 UTC.
+        ("2027-03-28T00:45:00Z", None),
+        ("2027-03-28T01:10:00Z", Some(80 * 60)),
+        ("2027-03-28T02:35:00Z", None),
+        // From 03:00 back to 02:00 at 01:00 UTC. It begins at the first 02:30 and ends at 04:30, which is 03:30 UTC; it is 02:20
+        // for the second time in its midst.
+        ("2027-10-31T00:15:00Z", None),
+        ("2027-10-31T00:40:00Z", Some(170 * 60)),
+        ("2027-10-31T01:20:00Z", Some(130 * 60)),
+        ("2027-10-31T03:35:00Z", None),
+    ];
+    for (order, (moment, left)) in (0u32..).zip(moments) {
+        faked.set_to(moment);
+        let service = faked.serve();
+        let called = erp.trace().calls.len();
+        let answer = faked.ask(&service, order);
+        let Some(left) = left else {
+            assert_eq!(answer.status, 200, "{moment}: {answer:?}");
+            continue;
+        };
+        answer.problem(503, "backend-unavailable");
+        assert_eq!(answer.json()["reason"], "closed_window", "{moment}");
+        let wait: i64 = answer.field("retry-after").unwrap().parse().unwrap();
+        // Less what it took to start and to ask, by the service's own clock.
+        let told = jiff::fmt::rfc2822::parse(answer.field("date").unwrap()).unwrap().timestamp();
+        let since = told.duration_since(moment.parse().unwrap()).as_secs();
+        assert!((left - since - 2..=left - since + 2).contains(&wait), "{moment}: {wait}, {since} s later");
+        assert_eq!(erp.trace().calls.len(), called, "{moment}: it was called");
+    }
 }

@@ -9,7 +9,10 @@ mod caps;
 mod changes;
 mod clocks;
 mod crowds;
+mod gauges;
+mod locked;
 mod machine;
+mod odbc;
 mod processes;
 mod serial;
 mod shares;
@@ -18,13 +21,15 @@ mod streamed;
 mod typed;
 mod weights;
 
+use std::collections::HashMap;
 use std::io::Read;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::site::Service;
 use crate::support::erp::{Erp, Trace};
-use crate::support::load::{Fate, Outcome};
+use crate::support::load::{Fate, Load, Outcome};
 use crate::support::seat;
 
 fn seconds(seconds: f64) -> Duration {
@@ -50,6 +55,62 @@ fn holds(erp: &Erp, cap: usize, outcome: &Outcome) -> Trace {
     keys.dedup();
     assert_eq!(keys.len(), calls, "an order was asked for twice");
     trace
+}
+
+/// A time of a load in which its service was not there: from before it was killed until it answered again.
+type Outage = Range<Duration>;
+
+/// Kills the service and starts it again at once; when that was.
+fn kill_and_serve(seat: &seat::Seat, service: &mut Service, load: &Load) -> Outage {
+    let killed = load.age();
+    *service = seat.kill_and_serve(service);
+    killed..load.age()
+}
+
+/// Each caller of these kinds has had one whole answer, and no other; or its connection has ended, and a kill is the reason:
+/// it was made before the service was back, and ended behind the kill.
+#[track_caller]
+fn each_has_one_answer(outcome: &Outcome, kinds: Range<usize>, outages: &[Outage]) {
+    assert_eq!(outcome.surplus, 0, "more was answered than asked");
+    for shot in outcome.shots.iter().filter(|shot| kinds.contains(&shot.kind)) {
+        let is_whole = match &shot.fate {
+            Fate::Good | Fate::Late | Fate::Failed(_) => true,
+            Fate::Refused { reason, .. } => !reason.is_empty(),
+            Fate::Broken(how) => {
+                let is_foreign = how.contains("another request") || how.contains("more was answered");
+                let explains = |outage: &Outage| shot.connected <= outage.end && outage.start <= shot.ended;
+                !is_foreign && outages.iter().any(explains)
+            }
+            Fate::Left | Fate::Unanswered => false,
+        };
+        assert!(is_whole, "{shot:?}, killed at {outages:?}: {:?}", outcome.fates());
+    }
+}
+
+/// What was answered with an order was asked of the ERP, once, and what was refused was not.
+#[track_caller]
+fn answers_are_of_calls(outcome: &Outcome, trace: &Trace) {
+    let mut asked: HashMap<&str, usize> = HashMap::new();
+    trace.calls.iter().for_each(|call| *asked.entry(&call.key).or_default() += 1);
+    for shot in &outcome.shots {
+        let calls = asked.get(shot.key.as_str()).copied().unwrap_or_default();
+        let is_so = match shot.fate {
+            Fate::Good | Fate::Late => calls == 1,
+            Fate::Refused { .. } => calls == 0,
+            _ => calls <= 1,
+        };
+        assert!(is_so, "{shot:?}: {calls} calls");
+    }
+}
+
+/// A gauge or a counter of the backend, as it stands at `/metrics`; `more` are its other labels.
+#[track_caller]
+fn metric(service: &Service, name: &str, more: &str) -> u64 {
+    let (status, text) = service.admin("GET", "/metrics");
+    assert_eq!(status, 200, "{text}");
+    let series = format!("tollbridge_{name}{{backend=\"erp\"{more}}} ");
+    let value = text.lines().find_map(|line| line.strip_prefix(series.as_str()));
+    value.map_or(0, |value| value.parse().unwrap())
 }
 
 /// Waits until the gate is empty: nobody waits, nothing is in flight, nothing lingers; and every place that the

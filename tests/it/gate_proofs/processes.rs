@@ -7,7 +7,7 @@ use crate::support::erp::{Erp, Manner, Settings};
 use crate::support::load::{Coming, Fate, Load};
 use crate::support::seat::{self, Seat};
 
-use super::{GATE, drains, good, seconds};
+use super::{GATE, answers_are_of_calls, drains, each_has_one_answer, good, kill_and_serve, seconds};
 
 /// Two services before one ERP whose places are the same files.
 pub(super) fn side_by_side(erp: &Erp, gate: &str) -> (Seat, Seat) {
@@ -34,13 +34,14 @@ pub(super) fn killed_and_started_again(seat: impl Fn(&Erp, &str) -> Seat) {
     // Each call takes about a second: whatever ran at the kill runs on for long.
     erp.set(Manner { slower: 8.0, ..Manner::default() });
     let load = Load::start(vec![crowd], seconds(8.0), 1);
+    let mut outages = Vec::new();
     for age in [1.5, 2.0] {
         load.until(seconds(age));
         if age < 2.0 {
             // However busy this machine is: the first kill meets a good part of the cap.
             service.until(|| (erp.trace().at_work >= 6).then_some(()));
         }
-        service = seat.kill_and_serve(&service);
+        outages.push(kill_and_serve(&seat, &mut service, &load));
     }
     let outcome = load.join();
     let trace = erp.at_rest();
@@ -48,7 +49,10 @@ pub(super) fn killed_and_started_again(seat: impl Fn(&Erp, &str) -> Seat) {
     assert!(trace.most_by_the_clock() <= 8);
     assert_eq!(trace.halts, 0);
     assert!(trace.dead() >= 4, "the kill met {} calls", trace.dead());
-    assert_eq!(outcome.count(|fate| *fate == Fate::Unanswered), 0, "{:?}", outcome.fates());
+    each_has_one_answer(&outcome, 0..1, &outages);
+    answers_are_of_calls(&outcome, &trace);
+    let is_broken = |fate: &Fate| matches!(fate, Fate::Broken(_));
+    assert!(outcome.count(is_broken) >= 4, "the kill met nobody: {:?}", outcome.fates());
     drains(&service);
     let answered = outcome.shots.iter().filter(|shot| shot.ended > seconds(3.0));
     let answered = answered.filter(|shot| matches!(shot.fate, Fate::Good | Fate::Late)).count();
@@ -81,7 +85,7 @@ fn two_side_by_side_keep_one_cap_and_both_serve() {
 fn one_of_two_is_killed() {
     let erp = Erp::start(Settings::default());
     let (one, other) = side_by_side(&erp, GATE);
-    let (first, second) = (one.serve(), other.serve());
+    let (mut first, second) = (one.serve(), other.serve());
     erp.set(Manner { slower: 4.0, ..Manner::default() });
     let kinds = vec![
         one.kind(&first, "one", Coming::Closed(40, seconds(0.05))),
@@ -89,12 +93,16 @@ fn one_of_two_is_killed() {
     ];
     let load = Load::start(kinds, seconds(5.0), 1);
     load.until(seconds(1.5));
-    let first = one.kill_and_serve(&first);
-    load.join();
+    let outage = kill_and_serve(&one, &mut first, &load);
+    let outcome = load.join();
     let trace = erp.at_rest();
     assert!(trace.most <= 8 && trace.most_by_the_clock() <= 8, "{} calls were at work", trace.most);
     assert_eq!(trace.halts, 0);
     assert!(trace.dead() >= 1, "the kill met {} calls", trace.dead());
+    // Of the other one's callers nobody has noticed.
+    each_has_one_answer(&outcome, 0..1, &[outage]);
+    each_has_one_answer(&outcome, 1..2, &[]);
+    answers_are_of_calls(&outcome, &trace);
     drains(&first);
     drains(&second);
 }

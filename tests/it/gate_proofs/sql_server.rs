@@ -9,7 +9,7 @@ use crate::support::load::{Coming, Fate, Kind, Load, Outcome, Via};
 use crate::support::seat;
 use crate::support::tds_server::{Encryption, End, Report, Settings, TdsServer};
 
-use super::{drains, good, seconds};
+use super::{drains, each_has_one_answer, good, metric, seconds};
 
 const CAP: usize = 6;
 
@@ -159,11 +159,14 @@ fn a_server_that_does_not_stop_keeps_its_places() {
     let service = before.serve();
     let crowd = before.kind(&service, "crowd", Coming::Closed(20, seconds(0.1)));
     let load = Load::start(vec![crowd], seconds(16.0), 3);
+    // A call that was given up counts as lingering until the server must have noticed.
+    service.until(|| (metric(&service, "gate_lingering", "") > 0).then_some(()));
     load.until(seconds(9.0));
     before.server.faults(|faults| *faults = Default::default());
     let outcome = load.join();
     let report = before.holds(&outcome);
     drains(&service);
+    assert_eq!(metric(&service, "gate_lingering", ""), 0);
     let lost = report.statements.iter().filter(|statement| statement.end == End::Lost).count();
     assert!(lost >= CAP, "{lost} statements were left alone");
     assert!(outcome.count(good) > 0, "it comes back: {:?}", outcome.fates());
@@ -203,14 +206,17 @@ fn killed_and_started_again_at_once() {
     let crowd = before.kind(&service, "crowd", Coming::Closed(30, seconds(0.05)));
     let load = Load::start(vec![crowd], seconds(8.0), 5);
     load.until(seconds(2.0));
+    let killed = load.age();
     service.signal("KILL");
     service.wait();
     service = before.site.serve_again(&service);
     before.ready(&service);
+    let outage = killed..load.age();
     let outcome = load.join();
     let report = before.server.at_rest();
     assert!(report.most <= CAP && most_by_the_clock(&report) <= CAP, "{} {:?}", report.most, outcome.fates());
     let lost = report.statements.iter().filter(|statement| statement.end == End::Lost).count();
     assert!(lost >= 1, "the kill met no call");
+    each_has_one_answer(&outcome, 0..1, &[outage]);
     drains(&service);
 }

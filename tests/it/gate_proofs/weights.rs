@@ -66,8 +66,17 @@ fn a_crowd_of_people_does_not_shut_the_others_out() {
         seat.kind(&service, "bulk", Coming::Closed(50, seconds(0.05))),
     ];
     let outcome = Load::start(kinds, seconds(5.0), 1).join();
-    holds(&erp, 8, &outcome);
+    let trace = holds(&erp, 8, &outcome);
     drains(&service);
+    // Who is passed over eight times goes next. From when both wait to the end of the load, by the order in which the ERP
+    // began: those at work at once may have come in another order, eight of them at either end.
+    let (from, until) = (seconds(1.0), seconds(4.5));
+    let at = |age: Duration| outcome.began.saturating_duration_since(erp.origin()) + age;
+    let mut calls: Vec<_> = trace.calls.iter().filter(|call| (at(from)..at(until)).contains(&call.began)).collect();
+    calls.sort_by_key(|call| call.began);
+    let between = calls.split(|call| call.key.starts_with("bulk-")).map(<[_]>::len);
+    let longest = between.max().unwrap();
+    assert!(calls.len() > 10 && longest <= 8 + 2 * 8, "{longest} of {} people in a row", calls.len());
     let (people, bulk) = (outcome.by_client()["people"], outcome.by_client()["bulk"]);
     assert!(people > bulk && bulk * 20 >= people, "{people} people, {bulk} of bulk");
 }

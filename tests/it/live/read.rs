@@ -100,7 +100,7 @@ fn a_service_that_is_not_there_is_unavailable() {
 
 #[test]
 fn a_late_answer_is_a_504_and_its_place_is_kept_until_it_has_come() {
-    let erp = Erp::start(|call| Reply::order(&call.order_no, "1.00").after(ms(1500)));
+    let erp = Erp::start(|call| Reply::order(&call.order_no, "1.00").after(ms(3000)));
     let gate = "max_in_flight = 1\nqueue_timeout = \"100ms\"\nsettle = \"0s\"";
     let site = LiveSite::new(&erp.url()).soap("timeout = \"300ms\"").gate(gate).start();
     let answer = site.get("/v1/orders/1");
@@ -119,8 +119,11 @@ fn a_late_answer_is_a_504_and_its_place_is_kept_until_it_has_come() {
     // It waited for as long as calls may wait, and not for the backend.
     assert!(timing(&refused, "queue") >= 100.0 && !refused.head.contains("backend;dur"), "{refused:?}");
     assert_eq!((erp.count(), erp.in_flight()), (1, 1));
-    site.until(|| (erp.in_flight() == 0 && site.gate()["interactive_in_flight"] == 0).then_some(()));
-    assert_eq!((erp.most_in_flight(), site.gate()["lingering"].as_u64()), (1, Some(0)));
+    // Past its time it lingers, and until it has come.
+    let stands = || (site.gate()["interactive_in_flight"].as_u64(), site.gate()["lingering"].as_u64());
+    assert_eq!(stands(), (Some(0), Some(1)));
+    site.until(|| (erp.in_flight() == 0 && stands() == (Some(0), Some(0))).then_some(()));
+    assert_eq!(erp.most_in_flight(), 1);
 }
 
 #[test]
@@ -134,10 +137,12 @@ fn a_service_that_never_answers_keeps_its_place_for_as_long_as_was_said() {
     site.get("/v1/orders/1").problem(504, "backend-timeout");
     // Waited for, then given up, then settling: all the time the place is taken.
     site.until(|| (site.gate()["lingering"] == 1).then_some(()));
+    let lost = "backend_call_seconds_count{backend=\"erp\",outcome=\"lost\"} 1";
+    site.until(|| site.metrics().contains(lost).then_some(()));
+    assert_eq!(site.gate()["lingering"], 1);
     let refused = site.get("/v1/orders/2");
     refused.problem(503, "backend-unavailable");
     assert_eq!(refused.json()["reason"], "held_back");
-    assert!(site.metrics().contains("backend_call_seconds_count{backend=\"erp\",outcome=\"lost\"} 1"));
     assert_eq!(erp.count(), 1);
     site.until(|| (site.get("/v1/orders/2").status == 200).then_some(()));
     assert_eq!(site.gate()["lingering"], 0);

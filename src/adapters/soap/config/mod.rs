@@ -67,7 +67,7 @@ pub static SECTION: Section = Section {
             name: "late",
             shape: "duration",
             presence: Presence::Default("\"30s\""),
-            doc: "how much longer its answer is waited for, since the service still works on it; the call keeps its place until then, and `settle` longer when no answer comes",
+            doc: "how much longer its answer is waited for, since the service still works on it; the call counts as failed, and as lingering in its place until then, and for `settle` longer when no answer comes",
         },
         Key {
             name: "max_answer_mib",

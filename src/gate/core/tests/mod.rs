@@ -1,8 +1,9 @@
-//! Decisions one by one; `load` has the numbers of real loads, `schedules` what must hold whatever happens, `adaptive`
-//! the limit that follows the backend.
+//! Decisions one by one; `load` has the numbers of real loads, `pressure` the queue that stands and the one that drains,
+//! `schedules` what must hold whatever happens, `adaptive` the limit that follows the backend.
 
 mod adaptive;
 mod load;
+mod pressure;
 mod schedules;
 
 use std::sync::Arc;
@@ -172,6 +173,40 @@ fn a_failing_backend_is_left_alone_and_comes_back_step_by_step() {
     assert_eq!(verdicts.len(), 1);
     granted(core.arrive(ask("a", now), now + ms(6), &mut verdicts));
     assert!(matches!(core.arrive(ask("a", now), now + ms(6), &mut verdicts), Arrival::Queued(_)));
+}
+
+/// The backend has locked up: what was called is past its time, and answered when the lock is over.
+#[test]
+fn calls_past_their_time_are_failures_then_and_not_when_they_end_at_last() {
+    let mut core = Core::new(limits(6));
+    let mut verdicts = Vec::new();
+    let grants: Vec<Grant> = (0..6).map(|_| granted(core.arrive(ask("a", ms(0)), ms(0), &mut verdicts))).collect();
+    let waits = queued(core.arrive(Ask { wait_until: ms(60_000), ..ask("a", ms(1)) }, ms(1), &mut verdicts));
+    for (n, grant) in grants.iter().enumerate() {
+        assert_eq!(core.breaker(), if n < 5 { BreakerState::Closed } else { BreakerState::Open });
+        core.time_is_over(grant, ms(10_000));
+        // Once is enough.
+        core.time_is_over(grant, ms(10_000));
+        assert_eq!((core.overdue(), core.active()[Lane::Interactive.index()], core.in_flight()), (n + 1, 5 - n, 6));
+    }
+    core.pump(ms(10_000), &mut verdicts);
+    assert!(
+        matches!(&verdicts[..], [Verdict { ticket, outcome: Err(Refused::BreakerOpen { .. }) }] if *ticket == waits)
+    );
+    verdicts.clear();
+    // Its time alone is over: there is no place for a call that finds out.
+    core.pump(ms(20_000), &mut verdicts);
+    assert_eq!(core.breaker(), BreakerState::HalfOpen);
+    let waits = queued(core.arrive(ask("a", ms(30_000)), ms(30_000), &mut verdicts));
+    for grant in &grants {
+        core.end(grant, End::Failed, true, ms(30_010));
+    }
+    assert_eq!((core.overdue(), core.in_flight(), core.breaker()), (0, 0, BreakerState::HalfOpen));
+    core.pump(ms(30_010), &mut verdicts);
+    assert_eq!(tickets(&verdicts), [waits]);
+    let probe = verdicts.remove(0).outcome.unwrap();
+    core.end(&probe, End::Answered, true, ms(30_060));
+    assert_eq!(core.breaker(), BreakerState::Closed);
 }
 
 #[test]

@@ -38,6 +38,10 @@ enum Step {
     CallerLeft {
         which: usize,
     },
+    /// Its time is over, and it goes on.
+    Overdue {
+        which: usize,
+    },
     Passes {
         time: u64,
     },
@@ -71,6 +75,7 @@ fn step() -> impl Strategy<Value = Step> {
         }),
         15 => (any::<usize>(), any::<bool>()).prop_map(|(which, gone)| Step::Leaves { which, gone }),
         5 => any::<usize>().prop_map(|which| Step::CallerLeft { which }),
+        5 => any::<usize>().prop_map(|which| Step::Overdue { which }),
         30 => (0u64..400).prop_map(|time| Step::Passes { time }),
         10 => Just(Step::Wakes),
         10 => (1usize..7, 1usize..4, 0usize..14, 0usize..3, 1usize..4, any::<bool>()).prop_map(
@@ -88,6 +93,8 @@ struct Book {
     limits: Limits,
     now: Duration,
     running: Vec<Grant>,
+    /// Of these, such as are past their time.
+    overdue: Vec<u64>,
     /// Until when calls count whose end nobody saw, and their serial keys.
     lingering: Vec<(Duration, Option<Arc<str>>)>,
     waiting: BTreeMap<Ticket, Ask>,
@@ -99,8 +106,9 @@ type Check = Result<(), TestCaseError>;
 impl Book {
     fn new() -> Book {
         let limits = Limits { queue: 12, sync_places: 1, ..limits(3) };
-        let (running, lingering, waiting) = (Vec::new(), Vec::new(), BTreeMap::new());
-        Book { core: Core::new(limits), limits, now: Duration::ZERO, running, lingering, waiting, closed: false }
+        let (running, overdue, lingering, waiting) = (Vec::new(), Vec::new(), Vec::new(), BTreeMap::new());
+        let core = Core::new(limits);
+        Book { core, limits, now: Duration::ZERO, running, overdue, lingering, waiting, closed: false }
     }
 
     fn settle(&mut self) {
@@ -184,6 +192,7 @@ impl Book {
             Step::Ends { which, how, stayed } if !self.running.is_empty() => {
                 let grant = self.running.swap_remove(which % self.running.len());
                 self.core.end(&grant, ENDS[how], stayed, self.now);
+                self.overdue.retain(|number| *number != grant.number);
                 if matches!(ENDS[how], End::Lost | End::Unseen) {
                     self.lingering.push((self.now + self.limits.settle, grant.serial));
                 }
@@ -200,7 +209,14 @@ impl Book {
                 let grant = self.running[which % self.running.len()].clone();
                 self.core.caller_left(&grant, self.now);
             }
-            Step::Ends { .. } | Step::Leaves { .. } | Step::CallerLeft { .. } => {}
+            Step::Overdue { which } if !self.running.is_empty() => {
+                let grant = self.running[which % self.running.len()].clone();
+                self.core.time_is_over(&grant, self.now);
+                if !self.overdue.contains(&grant.number) {
+                    self.overdue.push(grant.number);
+                }
+            }
+            Step::Ends { .. } | Step::Leaves { .. } | Step::CallerLeft { .. } | Step::Overdue { .. } => {}
             Step::Passes { time } => self.now += ms(time),
             Step::Wakes => {
                 if let Some(next) = self.core.next_event() {
@@ -239,7 +255,8 @@ impl Book {
     fn check(&self) -> Check {
         let in_flight = self.running.len() + self.lingering.len();
         prop_assert_eq!(self.core.in_flight(), in_flight);
-        prop_assert_eq!(self.core.active().iter().sum::<usize>(), self.running.len());
+        prop_assert_eq!(self.core.overdue(), self.overdue.len());
+        prop_assert_eq!(self.core.active().iter().sum::<usize>(), self.running.len() - self.overdue.len());
         prop_assert_eq!(self.core.lingering(), self.lingering.len());
         prop_assert_eq!(self.core.queued().iter().sum::<usize>(), self.waiting.len());
         let cap = self.core.cap();
@@ -269,6 +286,7 @@ impl Book {
             self.now += ms(100);
             for grant in std::mem::take(&mut self.running) {
                 self.core.end(&grant, End::Answered, true, self.now);
+                self.overdue.clear();
             }
             self.pump()?;
             let late: Vec<_> =

@@ -26,6 +26,9 @@ pub(crate) struct Trace {
     pub(crate) most: usize,
     /// How often it was locked because of too many.
     pub(crate) halts: usize,
+    /// The last lock: from, until.
+    #[allow(dead_code, reason = "the proofs ask for it")]
+    pub(crate) lock: Option<(Duration, Duration)>,
     /// Calls whose connection was cut off while the work went on.
     pub(crate) cut: usize,
 }

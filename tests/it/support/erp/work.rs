@@ -101,6 +101,7 @@ impl Floor {
     }
 
     pub(super) fn trace(&self) -> Trace {
-        Trace { calls: self.calls.clone(), at_work: self.at_work, most: self.most, halts: self.halts, cut: self.cut }
+        let (calls, lock) = (self.calls.clone(), self.lock);
+        Trace { calls, at_work: self.at_work, most: self.most, halts: self.halts, lock, cut: self.cut }
     }
 }

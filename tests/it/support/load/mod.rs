@@ -121,6 +121,12 @@ impl Load {
         std::thread::sleep(age.saturating_sub(self.began.elapsed()));
     }
 
+    /// How long ago it was started.
+    #[allow(dead_code, reason = "the proofs ask for it")]
+    pub(crate) fn age(&self) -> Duration {
+        self.began.elapsed()
+    }
+
     /// Waits until every request has come to its end.
     pub(crate) fn join(self) -> Outcome {
         self.thread.join().unwrap()
@@ -138,6 +144,8 @@ struct Crowd {
     idle: Mutex<Vec<Connection>>,
     shots: Mutex<Vec<Shot>>,
     count: Mutex<usize>,
+    /// Connections on which something came that nobody had asked for.
+    surplus: Mutex<usize>,
 }
 
 async fn run(kinds: Vec<Kind>, began: Instant, time: Duration, seed: u64) -> Outcome {
@@ -155,6 +163,7 @@ async fn run(kinds: Vec<Kind>, began: Instant, time: Duration, seed: u64) -> Out
                 idle: Mutex::default(),
                 shots: Mutex::default(),
                 count: Mutex::default(),
+                surplus: Mutex::default(),
             })
         })
         .collect();
@@ -167,7 +176,11 @@ async fn run(kinds: Vec<Kind>, began: Instant, time: Duration, seed: u64) -> Out
             }
             Coming::Once(callers) => (0..callers).for_each(|_| {
                 let crowd = Arc::clone(crowd);
-                coming.spawn(async move { drop(crowd.ask(None).await) });
+                coming.spawn(async move {
+                    if let Some(connection) = crowd.ask(None).await.1 {
+                        crowd.part_from(connection).await;
+                    }
+                });
             }),
         }
     }
@@ -176,7 +189,8 @@ async fn run(kinds: Vec<Kind>, began: Instant, time: Duration, seed: u64) -> Out
     }
     let shots = crowds.iter().flat_map(|crowd| std::mem::take(&mut *crowd.shots.lock().unwrap())).collect();
     let clients = crowds.iter().map(|crowd| crowd.kind.client).collect();
-    Outcome::new(began, clients, shots)
+    let surplus = crowds.iter().map(|crowd| *crowd.surplus.lock().unwrap()).sum();
+    Outcome::new(began, clients, shots, surplus)
 }
 
 /// One after the other at random moments, whatever becomes of those before.
@@ -199,6 +213,13 @@ async fn open(crowd: Arc<Crowd>, rate: f64) {
         });
     }
     requests.join_all().await;
+    let idle = std::mem::take(&mut *crowd.idle.lock().unwrap());
+    let mut ends = JoinSet::new();
+    for connection in idle {
+        let crowd = Arc::clone(&crowd);
+        ends.spawn(async move { crowd.part_from(connection).await });
+    }
+    ends.join_all().await;
 }
 
 /// One caller who asks again and again.
@@ -212,11 +233,21 @@ async fn closed(crowd: Arc<Crowd>, pause: Duration) {
             tokio::time::sleep(pause).await;
         }
     }
+    if let Some(connection) = connection {
+        crowd.part_from(connection).await;
+    }
 }
 
 impl Crowd {
     fn part(&self) -> f64 {
         self.dice.lock().unwrap().part()
+    }
+
+    /// A connection is not used any more: whatever still comes on it is too much.
+    async fn part_from(&self, connection: Connection) {
+        if connection.says_more().await {
+            *self.surplus.lock().unwrap() += 1;
+        }
     }
 
     /// One request, on this connection or a new one; keeps its fate. Answers whether it was good, and the connection if
@@ -234,6 +265,7 @@ impl Crowd {
             Duration::from_secs_f64(self.dice.lock().unwrap().between(from, to))
         });
         let sent = Instant::now();
+        let connected = connection.as_ref().map_or(sent, |connection| connection.since);
         let until = age.map_or(self.over.max(sent) + PATIENCE, |age| sent + age);
         let exchange = wire::exchange(connection, self.kind.address, &request, self.kind.reads);
         let result = tokio::time::timeout_at(until.into(), exchange).await;
@@ -257,6 +289,7 @@ impl Crowd {
         self.shots.lock().unwrap().push(Shot {
             kind: self.number,
             key,
+            connected: connected.saturating_duration_since(self.began),
             sent: sent - self.began,
             ended: ended - self.began,
             fate,

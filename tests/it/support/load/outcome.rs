@@ -29,6 +29,9 @@ pub(crate) enum Fate {
 pub(crate) struct Shot {
     pub(crate) kind: usize,
     pub(crate) key: String,
+    /// When its connection was made; as it was sent, where it was the first on it.
+    #[allow(dead_code, reason = "the proofs ask for it")]
+    pub(crate) connected: Duration,
     pub(crate) sent: Duration,
     pub(crate) ended: Duration,
     pub(crate) fate: Fate,
@@ -45,11 +48,14 @@ pub(crate) struct Outcome {
     pub(crate) began: Instant,
     clients: Vec<&'static str>,
     pub(crate) shots: Vec<Shot>,
+    /// Connections on which something came that nobody had asked for.
+    #[allow(dead_code, reason = "the proofs ask for it")]
+    pub(crate) surplus: usize,
 }
 
 impl Outcome {
-    pub(super) fn new(began: Instant, clients: Vec<&'static str>, shots: Vec<Shot>) -> Outcome {
-        Outcome { began, clients, shots }
+    pub(super) fn new(began: Instant, clients: Vec<&'static str>, shots: Vec<Shot>, surplus: usize) -> Outcome {
+        Outcome { began, clients, shots, surplus }
     }
 
     fn good(&self) -> impl Iterator<Item = &Shot> {

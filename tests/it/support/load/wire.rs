@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -11,6 +11,17 @@ use tokio::net::{TcpSocket, TcpStream};
 pub(super) struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
+    /// When it was made.
+    pub(super) since: Instant,
+}
+
+impl Connection {
+    /// Whether something comes although everything that was asked is answered.
+    pub(super) async fn says_more(mut self) -> bool {
+        let mut byte = [0];
+        let more = tokio::time::timeout(Duration::from_millis(50), self.stream.read(&mut byte)).await;
+        !self.buffer.is_empty() || matches!(more, Ok(Ok(1..)))
+    }
 }
 
 /// One answer, whole.
@@ -59,7 +70,7 @@ async fn connect(address: SocketAddr, small_window: bool) -> io::Result<Connecti
     }
     let stream = socket.connect(address).await?;
     stream.set_nodelay(true)?;
-    Ok(Connection { stream, buffer: Vec::new() })
+    Ok(Connection { stream, buffer: Vec::new(), since: Instant::now() })
 }
 
 /// Reads one answer; whether the connection stays open after it.
