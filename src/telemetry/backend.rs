@@ -112,7 +112,8 @@ impl GateFamilies {
         let help = "1 while the backend is closed by its calendar, 2 while an operator has frozen it";
         registry.register("gate_closed", help, families.closed.clone());
         registry.register("gate_queue_depth", "Calls that wait for a permit", families.queue_depth.clone());
-        let help = "Places held for calls that run past their time, and for calls whose end nobody saw, of whatever process";
+        let help =
+            "Places held for calls that run past their time, and for calls whose end nobody saw, of whatever process";
         registry.register("gate_lingering", help, families.lingering.clone());
         let help = "Places at the backend that other processes have, such as commands beside the service";
         registry.register("gate_held_elsewhere", help, families.elsewhere.clone());
