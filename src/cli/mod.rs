@@ -154,6 +154,14 @@ fn leave(exit: Exit, most: Duration) {
     let _ = (exit, most);
 }
 
+/// Ends the process in the midst of its work.
+fn leave_at_once(exit: Exit) -> ! {
+    #[cfg(feature = "odbc")]
+    crate::adapters::odbc::leave_at_once(exit as u8);
+    #[cfg(not(feature = "odbc"))]
+    std::process::exit(exit as i32);
+}
+
 /// What all commands that work with a configuration have in common.
 struct Context {
     config: Option<PathBuf>,

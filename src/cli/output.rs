@@ -4,7 +4,6 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
-use std::time::Duration;
 
 use serde_json::json;
 
@@ -16,8 +15,7 @@ pub(super) fn line(text: impl Display) {
     if let Err(error) = writeln!(io::stdout().lock(), "{text}")
         && error.kind() == io::ErrorKind::BrokenPipe
     {
-        super::leave(super::Exit::Done, Duration::ZERO);
-        std::process::exit(0);
+        super::leave_at_once(super::Exit::Done);
     }
 }
 

@@ -33,6 +33,7 @@ struct Listed {
 fn listed(session: &Session, catalog: Option<&str>, schema: &str, table: &str) -> Result<Vec<Listed>, SqlError> {
     let fault = |error: Error| session.reporter.of(&error, Certainty::NotBegun);
     let mut statement = session.connection()?.preallocate().map_err(fault)?;
+    let _armed = session.armed(&mut statement);
     // A database that has no schemas finds nothing where one is named, be it by a pattern.
     let schema =
         if matches!(session.dialect, Dialect::MySql | Dialect::Sqlite | Dialect::Generic) { "" } else { schema };
@@ -100,7 +101,8 @@ pub(super) fn table(session: &Session, setup: &Setup, wanted: &TableName) -> Res
         _ => Some(false),
     };
     beyond(session, &mut info);
-    Ok(info)
+    // A question that was cancelled has told nothing, which looks as if there were no key and no index.
+    session.goes_on().map(|()| info)
 }
 
 /// Notes that the account may not read the table.
@@ -189,6 +191,7 @@ pub(super) fn quoted(session: &Session, name: &TableName) -> String {
 fn columns(session: &Session, setup: &Setup, name: &TableName, which: &str) -> Result<Vec<TableColumn>, SqlError> {
     let fault = |error: Error| session.reporter.of(&error, Certainty::NotBegun);
     let mut statement = session.connection()?.preallocate().map_err(fault)?;
+    let _armed = session.armed(&mut statement);
     let sql = format!("select {which} from {} where 1 = 0", quoted(session, name));
     let Some(mut cursor) = statement.execute(&sql, ()).map_err(fault)? else { return Ok(Vec::new()) };
     let planned = describe(session, cursor.as_stmt_ref(), setup.config.max_value);
@@ -202,6 +205,7 @@ fn columns(session: &Session, setup: &Setup, name: &TableName, which: &str) -> R
 fn primary_key(session: &Session, name: &TableName) -> Result<Vec<String>, SqlError> {
     let fault = |error: Error| session.reporter.of(&error, Certainty::NotBegun);
     let mut statement = session.connection()?.preallocate().map_err(fault)?;
+    let _armed = session.armed(&mut statement);
     let cursor = statement.primary_keys_cursor(name.catalog.as_deref(), name.schema.as_deref(), &name.table);
     let rows = read(session, cursor.map_err(fault)?).map_err(fault)?;
     Ok(ordered(&rows, 3, 4))
@@ -219,6 +223,7 @@ fn ordered(rows: &Texts, name: usize, number: usize) -> Vec<String> {
 fn indexes(session: &Session, name: &TableName) -> Result<Vec<Index>, SqlError> {
     let fault = |error: Error| session.reporter.of(&error, Certainty::NotBegun);
     let mut statement = session.connection()?.preallocate().map_err(fault)?;
+    let _armed = session.armed(&mut statement);
     let (catalog, schema) = (name.catalog.as_deref(), name.schema.as_deref());
     let cursor = raw::statistics(statement.as_stmt_ref(), catalog, schema, &name.table).map_err(fault)?;
     let Some(cursor) = cursor else { return Ok(Vec::new()) };

@@ -46,7 +46,7 @@ pub static SECTION: Section = Section {
             name: "max_value_bytes",
             shape: "integer",
             presence: Presence::Default("65536"),
-            doc: "a longer value makes its record a dead letter (`value_too_long`), 256 to 268435456",
+            doc: "a longer value makes its record a dead letter (`value.too_long`), 256 to 268435456",
         },
         Key {
             name: "batch_rows",

@@ -60,6 +60,15 @@ pub(super) fn driver(config: &Config) -> Finding {
     )
 }
 
+/// That neither driver nor file could be looked at.
+pub(super) fn unseen(time: Duration) -> Finding {
+    Finding::wrong(
+        "driver",
+        format!("looking for the driver and its file took longer than {} s", time.as_secs_f32()),
+        "look whether the folders of unixODBC, of the driver and of its file can be read: a share that does not answer?",
+    )
+}
+
 /// With what is peculiar to the driver, where a person should know of it.
 fn with_doubt(config: &Config, found: &str) -> String {
     match config.quirks().and_then(|quirks| quirks.doubt) {
@@ -85,10 +94,13 @@ pub(super) fn file(config: &Config) -> Option<Finding> {
     })
 }
 
-/// Host and port that the connection string names; `None` where it names none, or a socket.
+/// Host and port that the connection string names; `None` where it names none, a socket, or what stands elsewhere.
 pub(super) fn host(config: &Config) -> Option<(String, u16)> {
     let quirks = config.quirks();
     if quirks.is_some_and(|quirks| !quirks.file.is_empty()) {
+        return None;
+    }
+    if quirks.is_some_and(|quirks| quirks.sections.iter().any(|key| config.connection.get(key).is_some())) {
         return None;
     }
     let named = config.connection.first(&["Server", "Servername", "Host", "Hostname", "System", "HostName", "IP"])?;
@@ -162,6 +174,11 @@ pub(super) fn inside(
         ),
         Ok(1) => Finding::well("rights", format!("{who} sees one table or view")),
         Ok(count) => Finding::well("rights", format!("{who} sees {count} tables and views")),
+        Err(error) if matches!(error.kind, SqlErrorKind::Timeout | SqlErrorKind::Cancelled) => Finding::wrong(
+            "rights",
+            format!("what {who} may see was not told in time"),
+            "see what holds the database up (a lock on its catalog?), or give `timeout` more",
+        ),
         Err(error) => Finding::wrong("rights", error.message.clone(), "let the account read the catalog"),
     });
     findings.push(Finding::well("version", server.product.clone()));

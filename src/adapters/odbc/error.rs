@@ -43,6 +43,8 @@ impl Said {
         match state {
             "IM001" | "IM002" | "IM003" | "IM004" | "IM005" | "IM012" | "IM014" => SqlErrorKind::Driver,
             "01000" if says("can't open lib") => SqlErrorKind::Driver,
+            // MySQL and MariaDB refuse the login, or let it do nothing but change its password; SQL Server refuses it.
+            _ if matches!(native, 1820 | 1862 | 18487 | 18488) => SqlErrorKind::PasswordExpired,
             // psqlodbc says 08001 of every failure to log in, and has the server's words with it.
             "08001" | "08004" | "HY000" | "28000"
                 if says("password authentication failed")
@@ -54,9 +56,7 @@ impl Said {
             {
                 SqlErrorKind::Login
             }
-            "28P01" | "28000" if says("expired") || native == 1820 || native == 18487 || native == 18488 => {
-                SqlErrorKind::PasswordExpired
-            }
+            "28P01" | "28000" if says("expired") => SqlErrorKind::PasswordExpired,
             "28000" | "28P01" | "28001" => SqlErrorKind::Login,
             _ if native == 18456 => SqlErrorKind::Login,
             _ if matches!(native, 1045 | 1044) && (state.starts_with("08") || state == "HY000") => SqlErrorKind::Login,
@@ -229,6 +229,14 @@ mod tests {
             ("08001", 101, "FATAL: role \"x\" does not exist", Login),
             ("HY000", 1045, "[ma-3.1.15]Access denied for user 'x'@'localhost' (using password: YES)", Login),
             ("28000", 1045, "Access denied for user", Login),
+            ("HY000", 1862, "Your password has expired. To log in you must change it", PasswordExpired),
+            ("42000", 1820, "You must SET PASSWORD before executing this statement", PasswordExpired),
+            (
+                "42000",
+                18487,
+                "Login failed for user 'x'.  Reason: The password of the account has expired",
+                PasswordExpired,
+            ),
             ("42000", 18456, "Login failed for user 'x'", Login),
             ("08001", 101, "FATAL: sorry, too many clients already", Busy),
             ("08S01", 2013, "Lost connection to server during query", Lost),

@@ -64,7 +64,7 @@ pub use quirks::TextWidth;
 #[cfg(feature = "odbc")]
 pub use source::Source;
 #[cfg(feature = "odbc")]
-pub use threads::leave;
+pub use threads::{leave, leave_at_once};
 
 /// What the parts of a source share.
 #[cfg(feature = "odbc")]

@@ -36,16 +36,16 @@ pub(super) struct Portal {
 impl Portal {
     /// Whether a question is asked through one: where the driver could not be told to stop, and more rows may come than it
     /// fetches first. A user who does without the driver's cursors does without these.
-    pub(super) fn suits(session: &Session, setup: &Setup, sql: &str, most: u32) -> bool {
+    pub(super) fn suits(session: &Session, setup: &Setup, sql: &str) -> bool {
         session.dialect == Dialect::Postgres
             && session.is_told
             && session.quirks.fetches_deaf
             && session.quirks.fetches_blocks
             && session.quirks.gives_again
-            && usize::try_from(most).unwrap_or(usize::MAX) > first(setup)
             && setup.config.connection.get("UseDeclareFetch").is_none_or(|cursors| cursors != "0")
             && as_subquery(sql).is_some()
             && !has_word(sql, "into")
+            && !is_bounded(sql, first(setup))
     }
 
     /// The statement that opens it. It needs a transaction.
@@ -86,6 +86,21 @@ impl Portal {
     }
 }
 
+/// Ends one in whose transaction another may follow; its rows are read.
+pub(super) fn end(mut statement: StatementRef<'_>) -> Result<(), Error> {
+    statement.close_cursor().into_result(&statement)?;
+    raw::again(statement, &format!("close {NAME}"))
+}
+
+/// Whether a question says at its end that no more rows than these come.
+fn is_bounded(sql: &str, most: usize) -> bool {
+    let mut words = as_subquery(sql).unwrap_or(sql).split_ascii_whitespace().rev();
+    let rows = words.next().and_then(|word| word.parse::<usize>().ok());
+    let is_limit = words.next().is_some_and(|word| word.eq_ignore_ascii_case("limit"));
+    // What looks like it may be a comment.
+    is_limit && rows.is_some_and(|rows| rows <= most) && !sql.contains("--") && !sql.contains("/*")
+}
+
 /// A text as a comment. What would end it, begin another, or mean something to the driver is written otherwise.
 fn comment(text: &str) -> String {
     let mut end = text.len().min(MOST_SHOWN);
@@ -103,6 +118,23 @@ fn first(setup: &Setup) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_brings_few_rows_says_so_at_its_end() {
+        for (sql, expected) in [
+            ("select a from t where b = ? limit 16", true),
+            ("select a from t\nLIMIT\n2 ; ", true),
+            ("select a from t limit 17", false),
+            ("select a from t limit ?", false),
+            ("select a from t limit 2 offset 3", false),
+            ("select a from t where limit_ = 2", false),
+            ("select a from t -- limit 2", false),
+            ("(select a from t limit 2)", false),
+            ("select a from t", false),
+        ] {
+            assert_eq!(is_bounded(sql, 16), expected, "{sql}");
+        }
+    }
 
     #[test]
     fn a_question_beside_a_fetch_stays_a_comment() {

@@ -139,7 +139,7 @@ fn ask(
     if control.stopped().is_some() {
         return Err(session.reporter.says(SqlErrorKind::Cancelled, Certainty::NotBegun, "it was cancelled"));
     }
-    let on_cursor = Portal::suits(session, setup, &query.sql, query.batch_rows);
+    let on_cursor = Portal::suits(session, setup, &query.sql);
     if on_cursor && *stands == Stands::Alone {
         session.connection()?.set_autocommit(false).map_err(fault)?;
         *stands = Stands::OnCursor;

@@ -74,6 +74,8 @@ pub struct Quirks {
     pub binds: bool,
     /// Whether what comes out of a procedure's arguments comes as a last result, too.
     pub gives_out_as_rows: bool,
+    /// Options that name a section of a file of the driver's own, in which host and port stand.
+    pub sections: &'static [&'static str],
     /// The option that names a file, whose relative path starts at the configuration's folder.
     pub file: &'static [&'static str],
     /// The dialect, where it does not depend on what is behind the driver.
@@ -106,6 +108,7 @@ const USUAL: Quirks = Quirks {
     bends_values: false,
     binds: true,
     gives_out_as_rows: false,
+    sections: &[],
     file: &[],
     dialect: None,
     doubt: None,
@@ -197,6 +200,7 @@ pub(super) static QUIRKS: &[Quirks] = &[
         holds_results: false,
         known_by: &["freetds", "tdsodbc"],
         options: &[("ClientCharset", "UTF-8"), ("TDS_Version", "7.4")],
+        sections: &["Servername"],
         text: TextWidth::Narrow,
         cancel: Cancel::Breaks,
         keeps_widths: true,

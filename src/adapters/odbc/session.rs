@@ -2,13 +2,15 @@
 
 use std::cell::Cell;
 use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use odbc_api::handles::Statement;
+use odbc_api::handles::{AsStatementRef, Statement};
 use odbc_api::{Connection, ConnectionOptions, Environment, Error};
 
 use super::Setup;
 use super::connection_string::ConnectionString;
+use super::control::{Armed, Control};
 use super::error::{Reporter, Said};
 use super::quirks::{Quirks, TextWidth, dialect_of};
 use crate::adapters::own;
@@ -42,6 +44,8 @@ pub(super) struct Session {
     pub(super) reporter: Reporter,
     /// The time, in seconds, after which the database ends a statement by itself, where it was told one.
     limit: Cell<Option<u64>>,
+    /// The call that it is used for now.
+    pub(super) control: Option<Arc<Control>>,
     used: Instant,
     /// A call was made on it before.
     is_used: bool,
@@ -133,6 +137,7 @@ impl Session {
             writes_lines: false,
             reporter,
             limit: Cell::new(None),
+            control: None,
             used: Instant::now(),
             is_used: false,
             is_doubtful: false,
@@ -223,6 +228,21 @@ impl Session {
         }
         self.is_doubtful = false;
         true
+    }
+
+    /// From now on this statement is what is cancelled when the call is to stop. The guard must be dropped before it.
+    #[must_use]
+    pub(super) fn armed(&self, statement: &mut impl AsStatementRef) -> Option<Armed<'_>> {
+        self.control.as_ref().map(|control| control.arm(statement))
+    }
+
+    /// An error where the call was told to stop. What was asked last may have been cancelled then, and its answer be taken
+    /// for none.
+    pub(super) fn goes_on(&self) -> Result<(), SqlError> {
+        match self.control.as_ref().and_then(|control| control.stopped()) {
+            Some(why) => Err(self.reporter.says(why.kind(), Certainty::NotBegun, "it was cancelled")),
+            None => Ok(()),
+        }
     }
 
     /// It was used just now.

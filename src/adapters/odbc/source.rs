@@ -14,7 +14,7 @@ use super::error::Reporter;
 use super::query::{self, Head};
 use super::quirks::Cancel;
 use super::work::Pool;
-use super::{Config, Setup, about, ask, catalog, diagnose, sample, steps};
+use super::{Config, Setup, about, ask, catalog, diagnose, sample, steps, threads};
 use crate::adapters::sql::{
     Certainty, Database, Dialect, Ended, Fence, Finding, Query, Rows, Server, SqlError, SqlErrorKind, TableInfo,
     TableName, Transacted, Transaction,
@@ -234,8 +234,13 @@ impl Database for Source {
 
     async fn diagnose(&self, permit: Permit) -> Vec<Finding> {
         let config = &self.setup.config;
-        let mut findings = vec![diagnose::driver(config)];
-        findings.extend(diagnose::file(config));
+        let setup = Arc::clone(&self.setup);
+        let looked = threads::aside(self.timeout(), move || {
+            let mut findings = vec![diagnose::driver(&setup.config)];
+            findings.extend(diagnose::file(&setup.config));
+            findings
+        });
+        let Some(mut findings) = looked.await else { return vec![diagnose::unseen(self.timeout())] };
         if findings.iter().any(|finding| !finding.is_well) {
             return findings;
         }

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use super::columns::describe;
 use super::control::Control;
 use super::fetch::{Broken, Fetch, Sink, columns};
+use super::portal::{self, Portal};
 use super::query::{begun, is_of_form};
 use super::raw::{self, Arguments};
 use super::session::Session;
@@ -56,7 +57,7 @@ pub(super) type Committed = Mutex<Option<Vec<StepOutcome>>>;
 
 /// Does a step that stands for itself.
 fn alone(
-    session: &Session,
+    session: &mut Session,
     setup: &Setup,
     control: &Arc<Control>,
     step: &Step,
@@ -67,6 +68,9 @@ fn alone(
     if let Some(why) = control.stopped() {
         return Err(session.reporter.says(why.kind(), Certainty::Undone, "it was cancelled"));
     }
+    if matches!(&step.action, Action::Statement { sql, .. } if Portal::suits(session, setup, sql)) {
+        return on_cursor(session, setup, control, step, before, max_rows);
+    }
     one(session, setup, control, step, before, max_rows).map_err(|mut error| {
         if error.certainty == Certainty::Undone && !undoes_itself(&step.action, error.kind) {
             error.certainty = Certainty::Unknown;
@@ -74,6 +78,29 @@ fn alone(
         }
         error
     })
+}
+
+/// The same of a question that is read through a cursor of ours, which needs a transaction: it ends with the step.
+fn on_cursor(
+    session: &mut Session,
+    setup: &Setup,
+    control: &Arc<Control>,
+    step: &Step,
+    before: &[StepOutcome],
+    max_rows: u32,
+) -> Result<StepOutcome, SqlError> {
+    let begun = session.connection()?.set_autocommit(false);
+    begun.map_err(|error| session.reporter.of(&error, Certainty::Undone))?;
+    let outcome = match one(session, setup, control, step, before, max_rows) {
+        Ok(outcome) => outcome,
+        Err(error) => return Err(undone(session, error)),
+    };
+    let connection = session.connection()?;
+    if let Err(error) = connection.commit().and_then(|()| connection.set_autocommit(true)) {
+        session.is_spent = true;
+        return Err(session.reporter.of(&error, Certainty::Unknown));
+    }
+    Ok(outcome)
 }
 
 /// Takes the work's fence. Before it is there nothing of the work is begun.
@@ -294,6 +321,21 @@ fn take_all(
     // Where the statement cannot be asked so, asking it as it is says why, or does without.
     let mut told = told::step(session, statement.as_stmt_ref(), sql, setup.config.max_value).ok().flatten();
     let asked = told.as_ref().map_or(sql, |told| told.sql.as_str());
+    if Portal::suits(session, setup, sql) {
+        begun(statement, &Portal::declare(asked), bound)?;
+        let opened = Portal::open(setup, statement.as_stmt_ref(), sql)?;
+        let plan = match told {
+            Some(told) => told.plan,
+            None => describe(session, statement.as_stmt_ref(), setup.config.max_value)?,
+        };
+        let mut sink = Kept { writer: BatchWriter::new(columns(&plan)), max_rows: u64::from(max_rows) };
+        let fetch = Fetch { session, setup, control, plan: &plan, cut: None, max_rows_per_second: None };
+        if let Some(cursor) = raw::cursor(statement.as_stmt_ref())? {
+            portal::end(fetch.all(cursor, Some(opened), &mut sink)?)?;
+        }
+        outcome.sets.push(sink.taken());
+        return Ok(());
+    }
     match begun(statement, asked, bound) {
         // A transaction of SQLite goes on after a statement that was refused for its form.
         Err(error) if told.is_some() && session.dialect == Dialect::Sqlite && is_of_form(&error) => {

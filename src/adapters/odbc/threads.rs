@@ -6,25 +6,47 @@
 
 use std::io;
 use std::io::Write;
-use std::thread::{Builder, JoinHandle, sleep};
+use std::sync::mpsc;
+use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use tokio::sync::oneshot;
 
 use super::raw;
 
 /// All that were started and may still run.
 static THREADS: Mutex<Vec<JoinHandle<()>>> = Mutex::new(Vec::new());
 
-/// How often it is looked whether they have ended.
-const LOOK_AGAIN: Duration = Duration::from_millis(1);
-
 /// Starts a thread that calls a driver.
 pub(super) fn start(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let mut threads = THREADS.lock();
-    threads.retain(|thread| !thread.is_finished());
-    threads.push(Builder::new().name(name.to_owned()).spawn(work)?);
+    let (over, running): (Vec<_>, Vec<_>) = threads.drain(..).partition(JoinHandle::is_finished);
+    *threads = running;
+    let thread = Builder::new().name(name.to_owned()).spawn(move || {
+        work();
+        join(over);
+    })?;
+    threads.push(thread);
     Ok(())
+}
+
+/// Waits for threads whose last line is behind them: what a library keeps for each is freed after that, and only a join says
+/// that it is over.
+fn join(over: Vec<JoinHandle<()>>) {
+    for thread in over {
+        // A panic was told by its hook.
+        let _ = thread.join();
+    }
+}
+
+/// Does what may block, like the driver manager and files, on a thread of its own. `None` where there is none, or where it
+/// has not come back in time.
+pub(super) async fn aside<T: Send + 'static>(time: Duration, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (done, over) = oneshot::channel();
+    let begun = start("odbc-look", move || drop(done.send(work())));
+    begun.ok()?;
+    tokio::time::timeout(time, over).await.ok()?.ok()
 }
 
 /// Ends the process with an exit code. Connections that nobody uses any more get as long as `most` to be closed in order;
@@ -34,23 +56,28 @@ pub(super) fn start(name: &str, work: impl FnOnce() + Send + 'static) -> io::Res
 pub fn leave(code: u8, most: Duration) {
     let end = Instant::now() + most;
     loop {
-        let mut left = THREADS.lock();
-        let (over, running): (Vec<_>, Vec<_>) = left.drain(..).partition(JoinHandle::is_finished);
-        *left = running;
-        let is_empty = left.is_empty();
-        drop(left);
-        // What a thread keeps for itself is freed behind its last line: only its join says that it is over.
-        for thread in over {
-            let _ = thread.join();
-        }
-        if is_empty {
+        let left = std::mem::take(&mut *THREADS.lock());
+        if left.is_empty() {
             return;
         }
-        if Instant::now() >= end {
-            break;
+        let (done, over) = mpsc::channel();
+        // A join cannot be given up, be it that of a thread which has only its library's part of the end to do.
+        let joining = Builder::new().name("odbc-leave".to_owned()).spawn(move || {
+            join(left);
+            let _ = done.send(());
+        });
+        match joining {
+            Ok(joining) if over.recv_timeout(end.saturating_duration_since(Instant::now())).is_ok() => {
+                join(vec![joining]);
+            }
+            _ => leave_at_once(code),
         }
-        sleep(LOOK_AGAIN);
     }
+}
+
+/// The same without waiting, and without the exit handlers whether a thread is in a driver or not: from the midst of work,
+/// where another may go into one at any moment.
+pub fn leave_at_once(code: u8) -> ! {
     let _ = io::stdout().flush();
-    raw::end_process(code);
+    raw::end_process(code)
 }

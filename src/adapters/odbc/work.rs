@@ -295,7 +295,9 @@ fn attempt<T>(
         }
         return Err(error);
     }
+    session.control = Some(Arc::clone(control));
     let result = work(session, control);
+    session.control = None;
     session.touch();
     let result = match (result, control.stopped()) {
         (Err(error), Some(why)) => {

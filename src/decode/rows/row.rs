@@ -7,11 +7,11 @@ use std::fmt::Write;
 use super::layout::Padding;
 use super::reader::FRAME;
 use super::{CellFault, Column, ColumnKind};
+use crate::decode::JsonOptions;
 use crate::decode::json::write_string;
 use crate::decode::member_names::distinct;
 use crate::decode::reader::{foreign_record, foreign_slot};
 use crate::decode::window::Window;
-use crate::decode::{JsonOptions, MAX_RECORD};
 use crate::record::{Decimal, FieldFault, Fields, RawRecord, Reject, RejectCode, Scope, Slot, Value};
 
 /// Bytes of a faulty value that are shown.
@@ -75,16 +75,16 @@ fn cut(row: &[u8], columns: usize, cells: &mut Vec<Cell>) -> Result<(), String> 
     each(row, columns, |state, from, length| cells.push(Cell { from: from as u32, length: length as u32, state }))
 }
 
-/// A number in LEB128, if it is one of a length that a row can have.
+/// A number in LEB128, if it is one of a length that a row can have: one longer than a record may be is a row nevertheless.
 #[inline]
 fn number(row: &[u8], at: &mut usize) -> Option<usize> {
     let mut number = 0usize;
-    for shift in [0, 7, 14, 21] {
+    for shift in [0, 7, 14, 21, 28] {
         let byte = *row.get(*at)?;
         *at += 1;
         number |= usize::from(byte & 0x7F) << shift;
         if byte < 0x80 {
-            return Some(number).filter(|number| *number <= MAX_RECORD + 2);
+            return Some(number);
         }
     }
     None

@@ -10,14 +10,14 @@ use crate::support::postgres::Postgres;
 use crate::support::proxy::Proxy;
 
 /// The statements that a database is at work on for its clients, ours of asking left out.
-fn running(server: &Postgres, database: &str) -> Vec<String> {
+pub(super) fn running(server: &Postgres, database: &str) -> Vec<String> {
     let sql = format!(
         "select query from pg_stat_activity where datname = '{database}' and state = 'active' and pid <> pg_backend_pid()"
     );
     server.sql("postgres", &sql).lines().map(str::to_owned).collect()
 }
 
-async fn backend(site: &Site) -> String {
+pub(super) async fn backend(site: &Site) -> String {
     let answer = site.ask("select pg_backend_pid()", &[]).await.unwrap();
     format!("{:?}", answer.rows[0][0])
 }

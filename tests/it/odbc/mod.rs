@@ -11,6 +11,8 @@ mod memory;
 mod postgres;
 mod settings;
 mod sqlite;
+mod stopping;
+mod ticking;
 
 use std::path::Path;
 use std::sync::Arc;

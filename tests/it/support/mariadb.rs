@@ -98,6 +98,10 @@ impl MariaDb {
         name.to_owned()
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// How to connect to a database by ODBC; the password is apart.
     pub(crate) fn connection(&self, database: &str) -> String {
         format!("Driver=MariaDB Unicode;Server=127.0.0.1;Port={};Database={database}", self.port)

@@ -4,16 +4,21 @@
 
 mod broken;
 mod changes;
+mod ends;
 mod keys;
 mod kill;
 mod mariadb;
+mod odbc_faults;
+mod old_tls;
 mod postgres;
+mod presets;
 mod proposals;
 mod snapshot;
 mod sql_server;
 mod sql_server_faults;
 mod sql_server_ways;
 mod together;
+mod too_long;
 mod types;
 
 use std::collections::BTreeMap;

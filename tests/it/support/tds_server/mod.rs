@@ -13,6 +13,8 @@ pub(crate) mod error;
 pub(crate) mod facts;
 pub(crate) mod faults;
 pub(crate) mod monitor;
+#[allow(dead_code, reason = "tests of databases use it")]
+pub(crate) mod old_tls;
 pub(crate) mod schema;
 pub(crate) mod session;
 pub(crate) mod shared;
