@@ -39,6 +39,9 @@ pub struct Quirks {
     pub text: TextWidth,
     /// What `SQLCancel` does.
     pub cancel: Cancel,
+    /// Whether another statement of the connection is cancelled, which stops them all: the driver frees what belongs to the
+    /// one that it cancels, while its thread may be using it.
+    pub cancels_beside: bool,
     /// Whether the driver can be told a timeout (`SQL_ATTR_QUERY_TIMEOUT`) and keeps it.
     pub keeps_timeout: bool,
     /// Whether it reads the connection string up to a NUL, whatever length it is told.
@@ -91,6 +94,7 @@ const USUAL: Quirks = Quirks {
     bits: None,
     text: TextWidth::Wide,
     cancel: Cancel::Breaks,
+    cancels_beside: false,
     keeps_timeout: true,
     reads_to_nul: false,
     takes_login_timeout: true,
@@ -164,6 +168,7 @@ pub(super) static QUIRKS: &[Quirks] = &[
         ],
         text: TextWidth::Narrow,
         cancel: Cancel::Works,
+        cancels_beside: true,
         keeps_timeout: false,
         reads_rest: false,
         bends_values: true,

@@ -5,8 +5,8 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use odbc_api::handles::{AsStatementRef, Statement};
-use odbc_api::{Connection, ConnectionOptions, Environment, Error};
+use odbc_api::handles::{AsStatementRef, Statement, StatementImpl};
+use odbc_api::{Connection, ConnectionOptions, Environment, Error, Preallocated};
 
 use super::Setup;
 use super::connection_string::ConnectionString;
@@ -228,6 +228,15 @@ impl Session {
         }
         self.is_doubtful = false;
         true
+    }
+
+    /// The statement to be cancelled for another one of this connection, where that itself must not be
+    /// ([`Quirks::cancels_beside`]).
+    pub(super) fn beside(&self) -> Result<Option<Preallocated<StatementImpl<'_>>>, Error> {
+        match (&self.connection, self.quirks.cancels_beside) {
+            (Some(connection), true) => connection.preallocate().map(Some),
+            _ => Ok(None),
+        }
     }
 
     /// From now on this statement is what is cancelled when the call is to stop. The guard must be dropped before it.

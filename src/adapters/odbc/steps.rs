@@ -68,7 +68,7 @@ fn alone(
     if let Some(why) = control.stopped() {
         return Err(session.reporter.says(why.kind(), Certainty::Undone, "it was cancelled"));
     }
-    if matches!(&step.action, Action::Statement { sql, .. } if Portal::suits(session, setup, sql)) {
+    if needs_transaction(session, setup, step) {
         return on_cursor(session, setup, control, step, before, max_rows);
     }
     one(session, setup, control, step, before, max_rows).map_err(|mut error| {
@@ -78,6 +78,11 @@ fn alone(
         }
         error
     })
+}
+
+/// Whether a step is a question that is read through a cursor of ours.
+fn needs_transaction(session: &Session, setup: &Setup, step: &Step) -> bool {
+    matches!(&step.action, Action::Statement { sql, .. } if Portal::suits(session, setup, sql))
 }
 
 /// The same of a question that is read through a cursor of ours, which needs a transaction: it ends with the step.
@@ -117,9 +122,13 @@ fn fence_in(session: &Session, work: &Transaction) -> Result<(), SqlError> {
 }
 
 /// Asks what must be so before the first step.
-fn guarded(session: &Session, setup: &Setup, control: &Arc<Control>, work: &Transaction) -> Result<(), SqlError> {
+fn guarded(session: &mut Session, setup: &Setup, control: &Arc<Control>, work: &Transaction) -> Result<(), SqlError> {
     let Some(guard) = &work.guard else { return Ok(()) };
-    let outcome = one(session, setup, control, &guard.step(), &[], work.max_rows)?;
+    let step = guard.step();
+    let outcome = match needs_transaction(session, setup, &step) && !work.is_atomic {
+        true => on_cursor(session, setup, control, &step, &[], work.max_rows)?,
+        false => one(session, setup, control, &step, &[], work.max_rows)?,
+    };
     let judged = guard.judge(&outcome);
     judged.map_err(|unmet| session.reporter.says(unmet.kind, Certainty::Undone, unmet.message))
 }
@@ -286,7 +295,8 @@ pub(super) fn executed(
 ) -> Result<(StepOutcome, Arguments), SqlError> {
     let fault = |error: Error| session.reporter.of(&error, Certainty::Undone);
     let mut statement = session.connection()?.preallocate().map_err(fault)?;
-    let armed = control.arm(&mut statement);
+    let mut beside = session.beside().map_err(fault)?;
+    let armed = control.arm(beside.as_mut().unwrap_or(&mut statement));
     if control.stopped().is_some() {
         return Err(session.reporter.says(SqlErrorKind::Cancelled, Certainty::Undone, "it was cancelled"));
     }

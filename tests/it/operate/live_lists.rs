@@ -339,6 +339,6 @@ fn a_stream_takes_the_memory_of_a_page() {
         }
         most
     };
-    let (few, many) = (most(3_000), most(30_000));
-    assert!(many < few + 12 * 1024, "{few} kB for 3,000 records, {many} kB for 30,000");
+    let (few, many) = (most(20_000), most(60_000));
+    assert!(many < few + 12 * 1024, "{few} kB for 20,000 records, {many} kB for 60,000");
 }

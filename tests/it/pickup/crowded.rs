@@ -104,8 +104,8 @@ fn names_of_any_bytes() {
     ];
     for (n, name) in names.into_iter().enumerate() {
         fs::write(site.path("inbox").join(OsStr::from_bytes(name)), items(n as u32 * 10..n as u32 * 10 + 2)).unwrap();
-        let empty = [b"items0".as_slice(), name].concat();
-        fs::write(site.path("inbox").join(OsStr::from_bytes(&empty)), b"").unwrap();
+        let strange = [b"items0".as_slice(), name].concat();
+        fs::write(site.path("inbox").join(OsStr::from_bytes(&strange)), format!("NUMBER{n}\n1\n")).unwrap();
     }
     let output = site.run(&["sync", "items"]);
     let (told, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
