@@ -190,8 +190,8 @@ impl Bridge {
         plans.iter().filter_map(of_one).collect()
     }
 
-    /// Reads what has changed in a table or query, or at a service, for all versions that read it together. Answers what became of those that
-    /// were asked for.
+    /// Reads what has changed in a table or query, or at a service, for all versions that read it together. Answers what
+    /// became of those that were asked for.
     async fn sync_versions(&self, plan: &Arc<Plan>, asked: &[Arc<Plan>], request: Request) -> Vec<Outcome> {
         let is_asked = |id: &ResourceId| asked.iter().any(|plan| plan.exposure.id == *id);
         let mut versions = self.world.load_full().together(plan);

@@ -19,8 +19,7 @@ pub(super) fn texts(session: &Session, sql: &str, parameters: &[&str]) -> Result
     let values: Vec<_> = parameters.iter().map(|text| Value::Text((*text).to_owned())).collect();
     let mut bound = params::values(session, &values)?;
     let mut statement = session.connection()?.preallocate().map_err(fault)?;
-    let mut beside = session.beside().map_err(fault)?;
-    let _armed = session.armed(beside.as_mut().unwrap_or(&mut statement));
+    let _armed = session.armed(&mut statement).map_err(fault)?;
     match statement.execute(sql, &mut bound).map_err(fault)? {
         Some(cursor) => read(session, cursor).map_err(fault),
         None => Ok(Vec::new()),

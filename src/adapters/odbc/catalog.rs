@@ -33,8 +33,7 @@ struct Listed {
 fn listed(session: &Session, catalog: Option<&str>, schema: &str, table: &str) -> Result<Vec<Listed>, SqlError> {
     let fault = |error: Error| session.reporter.of(&error, Certainty::NotBegun);
     let mut statement = session.connection()?.preallocate().map_err(fault)?;
-    let mut beside = session.beside().map_err(fault)?;
-    let _armed = session.armed(beside.as_mut().unwrap_or(&mut statement));
+    let _armed = session.armed(&mut statement).map_err(fault)?;
     // A database that has no schemas finds nothing where one is named, be it by a pattern.
     let schema =
         if matches!(session.dialect, Dialect::MySql | Dialect::Sqlite | Dialect::Generic) { "" } else { schema };
@@ -192,8 +191,7 @@ pub(super) fn quoted(session: &Session, name: &TableName) -> String {
 fn columns(session: &Session, setup: &Setup, name: &TableName, which: &str) -> Result<Vec<TableColumn>, SqlError> {
     let fault = |error: Error| session.reporter.of(&error, Certainty::NotBegun);
     let mut statement = session.connection()?.preallocate().map_err(fault)?;
-    let mut beside = session.beside().map_err(fault)?;
-    let _armed = session.armed(beside.as_mut().unwrap_or(&mut statement));
+    let _armed = session.armed(&mut statement).map_err(fault)?;
     let sql = format!("select {which} from {} where 1 = 0", quoted(session, name));
     let Some(mut cursor) = statement.execute(&sql, ()).map_err(fault)? else { return Ok(Vec::new()) };
     let planned = describe(session, cursor.as_stmt_ref(), setup.config.max_value);
@@ -207,8 +205,7 @@ fn columns(session: &Session, setup: &Setup, name: &TableName, which: &str) -> R
 fn primary_key(session: &Session, name: &TableName) -> Result<Vec<String>, SqlError> {
     let fault = |error: Error| session.reporter.of(&error, Certainty::NotBegun);
     let mut statement = session.connection()?.preallocate().map_err(fault)?;
-    let mut beside = session.beside().map_err(fault)?;
-    let _armed = session.armed(beside.as_mut().unwrap_or(&mut statement));
+    let _armed = session.armed(&mut statement).map_err(fault)?;
     let cursor = statement.primary_keys_cursor(name.catalog.as_deref(), name.schema.as_deref(), &name.table);
     let rows = read(session, cursor.map_err(fault)?).map_err(fault)?;
     Ok(ordered(&rows, 3, 4))
@@ -226,8 +223,7 @@ fn ordered(rows: &Texts, name: usize, number: usize) -> Vec<String> {
 fn indexes(session: &Session, name: &TableName) -> Result<Vec<Index>, SqlError> {
     let fault = |error: Error| session.reporter.of(&error, Certainty::NotBegun);
     let mut statement = session.connection()?.preallocate().map_err(fault)?;
-    let mut beside = session.beside().map_err(fault)?;
-    let _armed = session.armed(beside.as_mut().unwrap_or(&mut statement));
+    let _armed = session.armed(&mut statement).map_err(fault)?;
     let (catalog, schema) = (name.catalog.as_deref(), name.schema.as_deref());
     let cursor = raw::statistics(statement.as_stmt_ref(), catalog, schema, &name.table).map_err(fault)?;
     let Some(cursor) = cursor else { return Ok(Vec::new()) };

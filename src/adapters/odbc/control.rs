@@ -3,11 +3,13 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use odbc_api::handles::AsStatementRef;
+use odbc_api::handles::{AsStatementRef, StatementImpl};
+use odbc_api::{Error, Preallocated};
 use parking_lot::{Condvar, Mutex};
 use tokio_util::sync::CancellationToken;
 
 use super::raw::Cancellable;
+use super::session::Session;
 use crate::adapters::sql::{Certainty, SqlErrorKind};
 
 /// Why a call is to end before its end.
@@ -66,11 +68,15 @@ pub(super) struct Control {
 }
 
 /// Takes the statement back before it is freed.
-pub(super) struct Armed<'c>(&'c Control);
+pub(super) struct Armed<'c> {
+    control: &'c Control,
+    /// The one that is cancelled in its stead. It is freed when it was taken back.
+    _beside: Option<Preallocated<StatementImpl<'c>>>,
+}
 
 impl Drop for Armed<'_> {
     fn drop(&mut self) {
-        *self.0.statement.lock() = None;
+        *self.control.statement.lock() = None;
     }
 }
 
@@ -93,11 +99,20 @@ impl Control {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
-    /// From now on this statement is what is cancelled. The guard must be dropped before the statement is.
-    #[must_use]
-    pub(super) fn arm(&self, statement: &mut impl AsStatementRef) -> Armed<'_> {
-        *self.statement.lock() = Some(Cancellable::of(statement));
-        Armed(self)
+    /// From now on this statement of the session is what is cancelled, or the one that stands for it there. The guard must
+    /// be dropped before the statement is.
+    pub(super) fn arm<'c>(
+        &'c self,
+        session: &'c Session,
+        statement: &mut impl AsStatementRef,
+    ) -> Result<Armed<'c>, Error> {
+        let mut beside = session.beside()?;
+        let cancelled = match &mut beside {
+            Some(beside) => Cancellable::of(beside),
+            None => Cancellable::of(statement),
+        };
+        *self.statement.lock() = Some(cancelled);
+        Ok(Armed { control: self, _beside: beside })
     }
 
     /// Tells the call to stop. False where it is committing or over, which nothing should disturb.

@@ -123,8 +123,7 @@ fn ask(
         let seconds = usize::try_from(query.timeout.as_secs().max(1)).unwrap_or(usize::MAX);
         statement.set_query_timeout_sec(seconds).map_err(fault)?;
     }
-    let mut beside = session.beside().map_err(fault)?;
-    let armed = control.arm(beside.as_mut().unwrap_or(&mut statement));
+    let armed = control.arm(session, &mut statement).map_err(fault)?;
     if control.stopped().is_some() {
         return Err(session.reporter.says(SqlErrorKind::Cancelled, Certainty::NotBegun, "it was cancelled"));
     }

@@ -65,14 +65,12 @@ fn look(session: &mut Session, table: &TableName, samples: &mut Vec<Sample>) -> 
     let sql = first_rows(session.dialect, &quoted(session, table));
     let Ok(connection) = session.connection() else { return Ok(()) };
     let mut statement = connection.preallocate()?;
-    let mut beside = session.beside()?;
-    let armed = session.armed(beside.as_mut().unwrap_or(&mut statement));
+    let armed = session.armed(&mut statement)?;
     let Some(mut cursor) = statement.execute(&sql, ())? else { return Ok(()) };
     let is_whole = rows(session, table, &mut cursor, samples);
     // Freeing the statement closes it, without asking a connection that may be gone.
     cursor.into_stmt();
     drop(armed);
-    drop(beside);
     drop(statement);
     session.is_spent |= session.quirks.reads_rest && !matches!(is_whole, Ok(true));
     is_whole.map(drop)

@@ -240,9 +240,8 @@ impl Session {
     }
 
     /// From now on this statement is what is cancelled when the call is to stop. The guard must be dropped before it.
-    #[must_use]
-    pub(super) fn armed(&self, statement: &mut impl AsStatementRef) -> Option<Armed<'_>> {
-        self.control.as_ref().map(|control| control.arm(statement))
+    pub(super) fn armed(&self, statement: &mut impl AsStatementRef) -> Result<Option<Armed<'_>>, Error> {
+        self.control.as_ref().map(|control| control.arm(self, statement)).transpose()
     }
 
     /// An error where the call was told to stop. What was asked last may have been cancelled then, and its answer be taken

@@ -295,8 +295,7 @@ pub(super) fn executed(
 ) -> Result<(StepOutcome, Arguments), SqlError> {
     let fault = |error: Error| session.reporter.of(&error, Certainty::Undone);
     let mut statement = session.connection()?.preallocate().map_err(fault)?;
-    let mut beside = session.beside().map_err(fault)?;
-    let armed = control.arm(beside.as_mut().unwrap_or(&mut statement));
+    let armed = control.arm(session, &mut statement).map_err(fault)?;
     if control.stopped().is_some() {
         return Err(session.reporter.says(SqlErrorKind::Cancelled, Certainty::Undone, "it was cancelled"));
     }
