@@ -8,17 +8,12 @@
 //! A stream that ends well is complete. So one that meets a record which breaks the mapping breaks off, or is a problem
 //! where that is on its first page; but who is told where to go on (`cursors=true`) is told beside it how many there were.
 
-use std::future::Future;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
-use bytes::Bytes;
-use hyper::body::{Body as HttpBody, Frame};
 use hyper::header::CONTENT_TYPE;
 use hyper::http::request::Parts;
 use serde_json::json;
@@ -28,6 +23,7 @@ use super::Facade;
 use super::accept::Chosen;
 use super::cursor::Seal;
 use super::live_list::{self, Question};
+use super::paged::{Paged, Pages, Reading};
 use super::query::Asked;
 use super::shape::Shape;
 use super::sight::{Sight, View};
@@ -47,8 +43,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The shortest pause before the gate is asked again.
 const PAUSE: Duration = Duration::from_millis(100);
-
-type Reading = Pin<Box<dyn Future<Output = io::Result<LivePage>> + Send>>;
 
 pub(super) async fn answer(
     facade: &Facade,
@@ -88,15 +82,12 @@ pub(super) async fn answer(
         wanted: question.wanted,
         writer,
         resuming,
-        reading: None,
-        ready: None,
         ended: false,
     };
     let mut first = Vec::new();
     lines.writer.begin(&mut first);
     lines.take(page, &mut first).map_err(Problem::internal)?;
-    lines.ready = Some(first.into());
-    let mut response = Response::new(Body::new(lines));
+    let mut response = Response::new(Body::new(Paged::new(first, lines)));
     *response.headers_mut() = headers;
     Ok(response)
 }
@@ -117,13 +108,21 @@ struct Lines {
     resuming: Option<Resuming>,
     /// Records that may still be read.
     left: usize,
-    reading: Option<Reading>,
-    ready: Option<Bytes>,
     ended: bool,
 }
 
-impl Lines {
-    fn read(&self) -> Reading {
+impl Pages for Lines {
+    type Page = LivePage;
+
+    fn resource(&self) -> &ResourceId {
+        &self.resource
+    }
+
+    fn is_over(&self) -> bool {
+        self.ended
+    }
+
+    fn read(&self) -> Reading<LivePage> {
         let (live, pass, resource) = (Arc::clone(&self.live), Arc::clone(&self.pass), self.resource.clone());
         let (wanted, ask) = (self.wanted.clone(), self.ask.clone());
         Box::pin(async move {
@@ -145,7 +144,6 @@ impl Lines {
         })
     }
 
-    /// Appends a page's records and notes where the next one begins.
     fn take(&mut self, page: LivePage, out: &mut Vec<u8>) -> io::Result<()> {
         // Whose record it is that cannot be read is not known.
         let rejected = if self.sight.only.is_empty() { page.rejected } else { 0 };
@@ -185,49 +183,5 @@ fn pause(refused: &Refused) -> Option<Duration> {
     match refused {
         Refused::Closed | Refused::Window { .. } => None,
         refused => Some(refused.retry_after().unwrap_or_default().max(PAUSE)),
-    }
-}
-
-impl HttpBody for Lines {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        if let Some(lines) = self.ready.take()
-            && !lines.is_empty()
-        {
-            return Poll::Ready(Some(Ok(Frame::data(lines))));
-        }
-        loop {
-            if self.ended {
-                return Poll::Ready(None);
-            }
-            let mut reading = match self.reading.take() {
-                Some(reading) => reading,
-                None => self.read(),
-            };
-            let Poll::Ready(page) = reading.as_mut().poll(context) else {
-                self.reading = Some(reading);
-                return Poll::Pending;
-            };
-            let mut lines = Vec::new();
-            match page.and_then(|page| self.take(page, &mut lines)) {
-                // Of a page nothing may be for this reader.
-                Ok(()) if lines.is_empty() => {}
-                Ok(()) => return Poll::Ready(Some(Ok(Frame::data(lines.into())))),
-                Err(fault) => {
-                    tracing::error!(resource = %self.resource, cause = %fault, "a stream of live records broke off");
-                    self.ended = true;
-                    return Poll::Ready(Some(Err(fault)));
-                }
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.ended && self.ready.is_none()
     }
 }

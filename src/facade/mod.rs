@@ -33,6 +33,7 @@ mod masked;
 mod methods;
 mod openapi;
 mod operation;
+mod paged;
 mod pieces;
 mod prefer;
 mod projection;

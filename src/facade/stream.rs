@@ -9,16 +9,11 @@
 //! A fault on the way breaks the connection off: a stream that ends well is complete. Who asks for it (`cursors=true`) is told
 //! behind each page where to go on, by a line that is no record: `{"$next":"/v1/..."}`; the last one is null.
 
-use std::future::Future;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use axum::body::Body;
 use axum::response::Response;
-use bytes::Bytes;
-use hyper::body::{Body as HttpBody, Frame};
 use hyper::header::{CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, VARY};
 use hyper::http::request::Parts;
 use serde_json::json;
@@ -26,6 +21,7 @@ use serde_json::json;
 use super::accept::Chosen;
 use super::catalog::Published;
 use super::cursor::Seal;
+use super::paged::{Paged, Pages, Reading};
 use super::query::Asked;
 use super::shape::Shape;
 use super::sight::View;
@@ -41,8 +37,6 @@ const CHUNK: usize = 500;
 
 /// Those with others beside them.
 const CHUNK_BESIDE: usize = 100;
-
-type Reading = Pin<Box<dyn Future<Output = io::Result<Page>> + Send>>;
 
 pub(super) async fn answer(
     facade: &Facade,
@@ -65,8 +59,6 @@ pub(super) async fn answer(
         seal: Arc::clone(&facade.seal),
         writer,
         resuming,
-        reading: None,
-        ready: None,
         ended: false,
     };
     // The first page is read before the head goes out, so that a fault in it is a problem.
@@ -82,8 +74,7 @@ pub(super) async fn answer(
     let mut first = Vec::new();
     lines.writer.begin(&mut first);
     lines.take(page, &mut first).map_err(Problem::internal)?;
-    lines.ready = Some(first.into());
-    let mut response = Response::new(Body::new(lines));
+    let mut response = Response::new(Body::new(Paged::new(first, lines)));
     *response.headers_mut() = headers;
     Ok(response)
 }
@@ -143,8 +134,6 @@ struct Lines {
     resuming: Option<Resuming>,
     /// Documents that may still go out.
     left: usize,
-    reading: Option<Reading>,
-    ready: Option<Bytes>,
     ended: bool,
 }
 
@@ -154,8 +143,20 @@ impl Lines {
         let chunk = if self.query.include.is_empty() { CHUNK } else { CHUNK_BESIDE };
         ListQuery { limit: self.left.min(chunk), ..self.query.clone() }
     }
+}
 
-    fn read(&self) -> Reading {
+impl Pages for Lines {
+    type Page = Page;
+
+    fn resource(&self) -> &ResourceId {
+        &self.resource
+    }
+
+    fn is_over(&self) -> bool {
+        self.ended
+    }
+
+    fn read(&self) -> Reading<Page> {
         let (staging, resource, query) = (Arc::clone(&self.staging), self.resource.clone(), self.question());
         let pass = Arc::clone(&self.pass);
         Box::pin(async move {
@@ -167,8 +168,7 @@ impl Lines {
         })
     }
 
-    /// Appends a page's records and notes where the next one begins.
-    fn take(&mut self, page: Page, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+    fn take(&mut self, page: Page, out: &mut Vec<u8>) -> io::Result<()> {
         self.left -= page.rows.len().min(self.left);
         if self.shape.is_plain() && self.writer.takes_lines() && out.is_empty() {
             *out = page.rows.into_lines();
@@ -193,55 +193,5 @@ impl Lines {
         }
         self.query.after = page.next;
         Ok(())
-    }
-}
-
-impl HttpBody for Lines {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        if let Some(lines) = self.ready.take()
-            && !lines.is_empty()
-        {
-            return Poll::Ready(Some(Ok(Frame::data(lines))));
-        }
-        if self.ended {
-            return Poll::Ready(None);
-        }
-        let mut reading = match self.reading.take() {
-            Some(reading) => reading,
-            None => self.read(),
-        };
-        let page = match reading.as_mut().poll(context) {
-            Poll::Pending => {
-                self.reading = Some(reading);
-                return Poll::Pending;
-            }
-            Poll::Ready(page) => page,
-        };
-        let lines = match page {
-            Ok(page) => {
-                let mut lines = Vec::new();
-                self.take(page, &mut lines).map(|()| Bytes::from(lines)).map_err(io::Error::other)
-            }
-            Err(fault) => Err(fault),
-        };
-        match lines {
-            Ok(lines) if lines.is_empty() && self.ended => Poll::Ready(None),
-            Ok(lines) => Poll::Ready(Some(Ok(Frame::data(lines)))),
-            Err(fault) => {
-                tracing::error!(resource = %self.resource, cause = %fault, "a stream of records broke off");
-                self.ended = true;
-                Poll::Ready(Some(Err(fault)))
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.ended && self.ready.is_none()
     }
 }

@@ -339,6 +339,7 @@ fn a_stream_takes_the_memory_of_a_page() {
         }
         most
     };
-    let (few, many) = (most(20_000), most(60_000));
-    assert!(many < few + 12 * 1024, "{few} kB for 20,000 records, {many} kB for 60,000");
+    // Those that are more have above 40 MB; the allocators of service and driver keep some of what they have freed.
+    let (few, many) = (most(20_000), most(200_000));
+    assert!(many < few + 24 * 1024, "{few} kB for 20,000 records, {many} kB for 200,000");
 }
