@@ -78,10 +78,9 @@ impl SqliteStaging {
     /// Opens the database; makes its folder, the file and the tables when they are missing. Blocks.
     pub fn open(path: &Path, config: &Config) -> Result<SqliteStaging, StagingError> {
         let refuse = |reason: String| StagingError::Open { path: path.display().to_string(), reason };
-        let writer = connection::open_writer(path, config)?;
+        let mut writer = connection::open_writer(path, config)?;
         let checkpointer = connection::open_checkpointer(path, config).map_err(|cause| refuse(cause.to_string()))?;
-        let checkpointer =
-            Checkpointer::start(checkpointer, path, config).map_err(|cause| refuse(cause.to_string()))?;
+        let checkpointer = Checkpointer::start(checkpointer, &mut writer, config).map_err(refuse)?;
         let writer = Writer::start(writer, checkpointer).map_err(|cause| refuse(cause.to_string()))?;
         let readers = Readers::new(path, config).map_err(refuse)?;
         Ok(SqliteStaging { path: path.to_owned(), registry: Arc::default(), readers, writer })

@@ -69,7 +69,8 @@ fn scheduled_runs_wait_for_the_end_of_a_freeze_and_go_on() {
     assert!(erp(&service)["closed"]["until"].is_null());
     let told = String::from_utf8(gate(&site, &service, &["thaw", "erp", "--reason", "all done"]).stdout).unwrap();
     assert_eq!(told, "erp: open\n");
-    assert_eq!(site.run(&["sync", "items"]).status.code(), Some(0));
+    let command = site.run(&["sync", "items"]);
+    assert_eq!(command.status.code(), Some(0), "{}", String::from_utf8_lossy(&command.stderr));
 }
 
 #[test]
