@@ -49,10 +49,11 @@ demo: ## lay the demo's files into its inbox and its database beside it, unless 
 clean-demo: ## forget everything that the demo has read and staged
 	rm -rf $(DEMO)/var
 
+# Half of a test's time it waits for others: servers, timeouts, files that settle.
 test: setup-test ## install what is missing, then check format and lints, run every test, and fuzz for a moment
 	@cargo fmt --all --check
 	@cargo clippy --locked --all-targets -- -D warnings
-	@cargo test --locked --features kerberos
+	@cargo test --locked --features kerberos -- --test-threads "$$(($$(nproc) * 3 / 2))"
 	@cargo clippy --locked --package tollbridge-model --all-targets -- -D warnings
 	@cargo test --locked --package tollbridge-model
 	@scripts/fuzz short
