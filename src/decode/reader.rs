@@ -185,6 +185,12 @@ impl<R: Read + Seek> Reader<R> {
         }
     }
 
+    /// How many byte order marks were passed over so far that stood at the beginning of a line within delimited text: where
+    /// files were appended to one another as they are.
+    pub fn marks_within(&self) -> u64 {
+        if let Inner::Csv(reader) = &self.inner { reader.marks_within() } else { 0 }
+    }
+
     /// The next records of about so many bytes, not yet told apart, for [`Detached`](super::Detached) to read and
     /// write with these options; `None` where [`next`](Reader::next) has to go on. Where their number is not known before
     /// they are read, the reader does not count them and their lines.

@@ -23,12 +23,14 @@ use super::{Bridge, PipelineError};
 const RETRY_MOVE: Duration = Duration::from_secs(60);
 
 /// What became of a file in a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Outcome {
     /// Its records.
     pub(super) balance: Balance,
     /// Where it stands now.
     pub(super) state: FileState,
+    /// What it has that its format does not allow, and that was taken all the same; each kind with how often.
+    odd: Vec<(&'static str, u64)>,
 }
 
 /// One file in one run.
@@ -87,6 +89,11 @@ impl Passage<'_> {
         if outcome.state == FileState::Rejected {
             summary.refused.push(self.candidate.name.clone());
         }
+        for (kind, count) in &outcome.odd {
+            summary
+                .notes
+                .push(format!("{}: taken although the format does not allow it: {kind} {count}", self.candidate.name));
+        }
         Ok(outcome)
     }
 
@@ -114,12 +121,16 @@ impl Passage<'_> {
         }
         let file = self.bridge.landing.open_blob(entry.blob)?;
         let mut chunks = read::start(Arc::clone(self.plan), file, entry.checkpoint);
-        let mut outcome = Outcome { balance: Balance::default(), state: FileState::Claimed };
+        let mut outcome = Outcome { balance: Balance::default(), state: FileState::Claimed, odd: Vec::new() };
         let mut done = entry.checkpoint;
         while let Some(chunk) = chunks.recv().await {
             let chunk = chunk.map_err(|source| PipelineError::Read { file: self.candidate.name.clone(), source })?;
             let (from, to, ends, bytes) = (done, chunk.checkpoint, chunk.ends, chunk.consumed);
             let left_out = chunk.left_out;
+            for (kind, count) in &chunk.odd {
+                self.bridge.metrics.odd_answer(&self.plan.backend, kind, *count);
+            }
+            outcome.odd.extend(chunk.odd);
             let batch = Batch {
                 documents: chunk.documents,
                 deletions: chunk.deletions,
@@ -246,7 +257,7 @@ impl Passage<'_> {
             Objection::PassOver(reason) => {
                 tracing::info!(resource = %self.plan.exposure.id, file = %self.candidate.name, reason, "passed over a file");
                 let balance = self.commit(self.batch(run, entry, end, FileState::Staged), entry.size).await?;
-                Ok(Outcome { balance, state: FileState::Staged })
+                Ok(Outcome { balance, state: FileState::Staged, odd: Vec::new() })
             }
         }
     }
@@ -285,7 +296,7 @@ impl Passage<'_> {
             ..self.batch(run, entry, survey.end, FileState::Rejected)
         };
         let balance = self.commit(batch, entry.size).await?;
-        Ok(Outcome { balance, state: FileState::Rejected })
+        Ok(Outcome { balance, state: FileState::Rejected, odd: Vec::new() })
     }
 
     /// Refuses a file that has more bad records than a survey keeps: they are read once more, each to become a dead
@@ -293,7 +304,7 @@ impl Passage<'_> {
     async fn refuse_in_parts(&self, run: &RunId, entry: &FileEntry, survey: Survey) -> Result<Outcome, PipelineError> {
         let file = self.bridge.landing.open_blob(entry.blob)?;
         let mut chunks = read::start(Arc::clone(self.plan), file, entry.checkpoint);
-        let mut outcome = Outcome { balance: Balance::default(), state: FileState::Rejected };
+        let mut outcome = Outcome { balance: Balance::default(), state: FileState::Rejected, odd: Vec::new() };
         while let Some(chunk) = chunks.recv().await {
             let chunk = chunk.map_err(|source| PipelineError::Read { file: self.candidate.name.clone(), source })?;
             let is_last = chunk.ends.is_some();

@@ -2,7 +2,7 @@
 //! still reads, ones that wait for their trailer, and ones that no mapping reads. Kept in memory only: after a restart the ledger knows the
 //! finished ones by their delivery, and the others are looked at once more.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,10 +17,72 @@ use crate::record::{BlobId, ResourceId};
 use crate::staging::FileState;
 
 /// A file that is left where it is.
-pub(super) struct Left {
+struct Left {
     backend: String,
     candidate: Candidate,
     why: Why,
+}
+
+/// Those of all resources. How many cannot be moved is counted as they come and go: an inbox may have ten thousand of
+/// them, and it is asked for after each.
+#[derive(Default)]
+pub(super) struct LeftFiles {
+    files: HashMap<(ResourceId, String), Left>,
+    /// By backend the names that cannot be moved, each with how many resources have it.
+    stuck: HashMap<String, HashMap<String, usize>>,
+}
+
+impl LeftFiles {
+    fn insert(&mut self, key: (ResourceId, String), left: Left) {
+        self.remove(&key);
+        if left.is_stuck() {
+            *self.stuck.entry(left.backend.clone()).or_default().entry(key.1.clone()).or_default() += 1;
+        }
+        self.files.insert(key, left);
+    }
+
+    fn remove(&mut self, key: &(ResourceId, String)) {
+        if let Some(left) = self.files.remove(key) {
+            uncount(&mut self.stuck, &left, &key.1);
+        }
+    }
+
+    fn retain(&mut self, stays: impl Fn(&ResourceId, &str) -> bool) {
+        let LeftFiles { files, stuck } = self;
+        files.retain(|(resource, name), left| {
+            let stays = stays(resource, name);
+            if !stays {
+                uncount(stuck, left, name);
+            }
+            stays
+        });
+    }
+
+    /// How many files of a backend cannot be moved.
+    fn stuck(&self, backend: &str) -> usize {
+        self.stuck.get(backend).map_or(0, HashMap::len)
+    }
+}
+
+/// One resource less has a file that may not be moved.
+fn uncount(stuck: &mut HashMap<String, HashMap<String, usize>>, left: &Left, name: &str) {
+    if !left.is_stuck() {
+        return;
+    }
+    let Some(names) = stuck.get_mut(&left.backend) else { return };
+    if let Some(count) = names.get_mut(name) {
+        *count -= 1;
+        if *count == 0 {
+            names.remove(name);
+        }
+    }
+}
+
+impl Left {
+    /// Whether it is finished and cannot be moved.
+    fn is_stuck(&self) -> bool {
+        matches!(self.why, Why::Finished { is_stuck: true, .. })
+    }
 }
 
 /// Why a file is left.
@@ -52,7 +114,7 @@ impl Passage<'_> {
     /// Why the file, as it is now, is left.
     fn why_left(&self) -> Option<Why> {
         let left = self.bridge.left.lock();
-        left.get(&self.key()).filter(|left| left.candidate == *self.candidate).map(|left| left.why)
+        left.files.get(&self.key()).filter(|left| left.candidate == *self.candidate).map(|left| left.why)
     }
 
     /// Leaves the file where it is.
@@ -83,14 +145,7 @@ impl Bridge {
 
     /// How many finished files of a backend cannot be moved.
     pub fn unmoved(&self, backend: &str) -> usize {
-        let left = self.left.lock();
-        let is_stuck = |left: &Left| matches!(left.why, Why::Finished { is_stuck: true, .. });
-        let names: HashSet<&String> = left
-            .iter()
-            .filter(|(_, left)| left.backend == backend && is_stuck(left))
-            .map(|((_, name), _)| name)
-            .collect();
-        names.len()
+        self.left.lock().stuck(backend)
     }
 
     /// Tells the metrics how many finished files of a backend cannot be moved.
@@ -117,7 +172,7 @@ impl Bridge {
     pub(super) fn forget_gone(&self, plan: &Plan, found: &[Candidate]) {
         let names: HashSet<&str> = found.iter().map(|file| file.name.as_str()).collect();
         let id = &plan.exposure.id;
-        self.left.lock().retain(|(resource, name), _| resource != id || names.contains(name.as_str()));
+        self.left.lock().retain(|resource, name| resource != id || names.contains(name));
         self.count_unmoved(&plan.backend);
     }
 
@@ -169,5 +224,41 @@ impl Bridge {
             }
         }
         Ok(fresh)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::{Left, LeftFiles, Why};
+    use crate::adapters::inbox::Candidate;
+    use crate::record::BlobId;
+
+    #[test]
+    fn files_that_cannot_be_moved_are_counted_once_each() {
+        let mut files = LeftFiles::default();
+        let left = |backend: &str, name: &str, is_stuck: bool| Left {
+            backend: backend.to_owned(),
+            candidate: Candidate::landed(name, 1),
+            why: Why::Finished { size: 1, blob: BlobId([1; 32]), retry_at: Instant::now(), is_stuck },
+        };
+        let key = |resource: &str, name: &str| (resource.parse().unwrap(), name.to_owned());
+        let put = |files: &mut LeftFiles, resource: &str, name: &str, is_stuck: bool| {
+            files.insert(key(resource, name), left("erp", name, is_stuck));
+            files.stuck("erp")
+        };
+        assert_eq!(put(&mut files, "a.v1", "1", false), 0);
+        assert_eq!(put(&mut files, "a.v1", "1", true), 1);
+        // The same again, and the same file of another resource.
+        assert_eq!((put(&mut files, "a.v1", "1", true), put(&mut files, "b.v1", "1", true)), (1, 1));
+        assert_eq!((put(&mut files, "b.v1", "2", true), files.stuck("other")), (2, 0));
+        files.remove(&key("a.v1", "1"));
+        assert_eq!(files.stuck("erp"), 2, "b still has both");
+        files.remove(&key("a.v1", "1"));
+        assert_eq!(put(&mut files, "b.v1", "1", false), 1);
+        let b = "b.v1".parse().unwrap();
+        files.retain(|resource, name| *resource != b || name == "1");
+        assert_eq!((files.stuck("erp"), files.files.len()), (0, 1));
     }
 }

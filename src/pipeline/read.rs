@@ -198,12 +198,14 @@ fn read(
     }
 }
 
-/// What a document that has a schema did so far that it does not allow, and that was taken all the same.
+/// What a document that has a schema did so far that it does not allow, and that was taken all the same; and so of
+/// delimited text.
 pub(super) fn odd<R: Read + Seek>(reader: &Reader<R>) -> Vec<(&'static str, u64)> {
-    let answer = reader.answer();
-    answer.map_or_else(Vec::new, |answer| {
-        answer.leniencies().iter().map(|(kind, count)| (kind.as_str(), count)).collect()
-    })
+    match (reader.answer(), reader.marks_within()) {
+        (Some(answer), _) => answer.leniencies().iter().map(|(kind, count)| (kind.as_str(), count)).collect(),
+        (None, 0) => Vec::new(),
+        (None, marks) => vec![("byte_order_mark", marks)],
+    }
 }
 
 /// What is wrong with a compressed file, if it is damaged; nothing is decoded.

@@ -21,11 +21,8 @@ use super::{Bridge, PipelineError};
 use crate::adapters::inbox::Candidate;
 use crate::landing::LandingError;
 use crate::mapping::{Changes, Operation, Origin, Plan, ROW, Relation, Rows};
-use crate::record::{BlobId, ResourceId};
-use crate::staging::{FileEntry, FileState, NewFile, RunId, RunOutcome, StagingError};
-
-/// Files of a ledger that are looked at, at most.
-const MOST_FILES: usize = 1_000_000;
+use crate::record::ResourceId;
+use crate::staging::{FileEntry, NewFile, RunId, RunOutcome, StagingError};
 
 impl World {
     /// The version that has the files fetched which a plan reads; `None` when that is the plan itself.
@@ -307,7 +304,7 @@ impl Bridge {
         self.fed.lock().remove(id);
         let _lock = self.staging.lock_run(id).await?;
         let mut summary = Summary::new(id.clone());
-        let waiting = self.waiting(plan, fetcher, request.full).await?;
+        let waiting = self.staging.files_to_feed(id, &fetcher.exposure.id, request.full).await?;
         if waiting.is_empty() {
             self.fed.lock().insert(id.clone(), plan.hash.clone());
             self.staging.note_checked(id).await?;
@@ -334,22 +331,6 @@ impl Bridge {
         summary.run = Some(finished?);
         self.fed.lock().insert(id.clone(), plan.hash.clone());
         Ok(summary)
-    }
-
-    /// The files that the fetcher is through with and this version is not, in the order in which they were read.
-    async fn waiting(&self, plan: &Plan, fetcher: &Plan, full: bool) -> Result<Vec<FileEntry>, PipelineError> {
-        let own = self.staging.files(Some(&plan.exposure.id), MOST_FILES).await?;
-        let own: HashMap<(String, u64, BlobId), FileEntry> =
-            own.into_iter().map(|file| ((file.path.clone(), file.size, file.blob), file)).collect();
-        let mut fetched = self.staging.files(Some(&fetcher.exposure.id), MOST_FILES).await?;
-        fetched.retain(|file| {
-            let known = own.get(&(file.path.clone(), file.size, file.blob));
-            let is_done =
-                known.is_some_and(|known| known.state != FileState::Claimed && known.delivery == file.delivery);
-            file.state != FileState::Claimed && (full || !is_done)
-        });
-        fetched.sort_by_key(|file| (file.finished_at, file.id.0));
-        Ok(fetched)
     }
 
     /// Stages one landed file.

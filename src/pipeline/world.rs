@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::PipelineError;
-use super::left::Left;
+use super::left::LeftFiles;
 use super::progress::Progress;
 use super::retry::Budgets;
 use super::tables::Shapes;
@@ -237,7 +237,7 @@ pub struct Bridge {
     /// What operators have decided about gates.
     pub(super) tuning: Tuning,
     /// Files that lie in an inbox but need no reading now, by resource and name.
-    pub(super) left: Mutex<HashMap<(ResourceId, String), Left>>,
+    pub(super) left: Mutex<LeftFiles>,
     /// Versions that have all that was landed for another one, each with the hash of its mapping.
     pub(super) fed: Mutex<HashMap<ResourceId, String>>,
     /// Second tries that backends have left.

@@ -484,6 +484,15 @@ pub trait Staging: Operations + Meanwhile {
     /// The ledger, newest first.
     async fn files(&self, resource: Option<&ResourceId>, limit: usize) -> Result<Vec<FileEntry>, StagingError>;
 
+    /// The files that `from` is through with and `own` is not, in the order in which they ended; also those that both have,
+    /// where `all` are wanted.
+    async fn files_to_feed(
+        &self,
+        own: &ResourceId,
+        from: &ResourceId,
+        all: bool,
+    ) -> Result<Vec<FileEntry>, StagingError>;
+
     // Dead letters.
 
     /// Dead letters, newest first, without their raw bytes (`reject.raw` is empty: a record may have megabytes).

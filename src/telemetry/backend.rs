@@ -124,7 +124,7 @@ impl GateFamilies {
         registry.register("gate_wait_seconds", "How long granted calls waited", families.wait.clone());
         registry.register("gate_rejected", "Calls refused at the gate", families.rejected.clone());
         registry.register("backend_call_seconds", "How long calls to the backend took", families.calls.clone());
-        let help = "Places where answers were not as they should be, and were taken all the same";
+        let help = "Places where answers or files were not as they should be, and were taken all the same";
         registry.register("backend_odd_answers", help, families.odd.clone());
         families
     }

@@ -76,3 +76,36 @@ fn undeclared_mess_is_told() {
     let expected = ["encoding.unmappable", "framing.bad_quote", "framing.column_count", "framing.repeated_header"];
     assert_eq!(codes, expected);
 }
+
+/// Files that somebody appended to one another: the byte order marks in the middle are no part of the records, and are told.
+#[test]
+fn files_that_were_put_together() {
+    let site = site("repeated_header = \"skip\"\n");
+    let mark = "\u{feff}";
+    let text =
+        format!("{mark}NO,NAME,PRICE\nA,Saw,\"1,00\"\n{mark}NO,NAME,PRICE\nB,Axe,\"2,00\"\n{mark}C,Pin,\"3,00\"\n");
+    site.deliver("items1.csv", text.as_bytes());
+    let (runs, code) = site.json(&["sync", "items"]);
+    let counts = ["read", "staged", "dead", "skipped"].map(|name| runs[0][name].as_u64().unwrap());
+    assert_eq!((code, counts), (0, [4, 3, 0, 1]), "{} {:?}", runs[0], letters(&site));
+    let note = "items1.csv: taken although the format does not allow it: byte_order_mark 2";
+    assert_eq!(runs[0]["notes"], json!([note]));
+    for no in ["A", "B", "C"] {
+        assert_eq!(site.json(&["trace", "items", no]).1, 0, "{no}");
+    }
+    // The same by `decode`, on one thread and on several.
+    let part = |from: u32| (from..from + 9000).map(|no| format!("{no},Saw,\"1,00\"\n")).collect::<String>();
+    let large = format!("{mark}NO,NAME,PRICE\n{}{mark}{}{mark}{}", part(0), part(9000), part(18_000));
+    site.write("large.csv", large.as_bytes());
+    let decode = |threads: &str| site.run(&["decode", "large.csv", "--format", "csv", "--threads", threads]);
+    let (one, three) = (decode("1"), decode("3"));
+    assert!(one.stdout == three.stdout && one.stdout.iter().filter(|byte| **byte == b'\n').count() == 27_000);
+    for output in [one, three] {
+        let (said, text) = (String::from_utf8(output.stderr).unwrap(), String::from_utf8(output.stdout).unwrap());
+        assert_eq!(
+            (output.status.code(), said.as_str()),
+            (Some(0), "2 byte order marks within the file were passed over: files were put together there\n")
+        );
+        assert!(!text.contains(mark) && text.contains("{\"NO\":\"9000\",") && text.contains("{\"NO\":\"18000\","));
+    }
+}

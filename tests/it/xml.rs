@@ -233,7 +233,7 @@ fn decode_of_workbooks() {
     assert_eq!(text(&output.stdout), "{\"_offset\":0,\"_length\":21,\"_record\":1,\"A\":\"nothing here\"}\n");
     let output = tollbridge(&["decode", &path, "--format", "excel", "--sheet", "3"]);
     let rejects: Vec<Value> = text(&output.stderr).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!((rejects.len(), &rejects[0]["code"], &rejects[0]["line"]), (3, &json!("value.bad_type"), &json!(2)));
+    assert_eq!((rejects.len(), &rejects[0]["code"], &rejects[0]["line"]), (4, &json!("value.bad_type"), &json!(2)));
     let check = |arguments: &[&str], expected: &str| {
         let output = tollbridge(&[&["decode", &path, "--format", "excel"], arguments].concat());
         let said = text(&output.stderr);

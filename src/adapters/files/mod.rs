@@ -98,15 +98,9 @@ impl Inbox for Folder {
         Ok(Box::new(claim::OpenFile::open(&self.config.inbox, permit, candidate, from)?))
     }
 
-    fn move_away(
-        &self,
-        permit: &Permit,
-        candidate: &Candidate,
-        beside: Option<&str>,
-        fate: Fate,
-    ) -> Result<String, InboxError> {
+    fn move_away(&self, permit: &Permit, candidate: &Candidate, fate: Fate) -> Result<String, InboxError> {
         let call = permit.begin();
-        let result = moving::move_away(&self.config, candidate, beside, fate);
+        let result = moving::move_away(&self.config, candidate, fate);
         call.answered();
         result.map(|target| target.display().to_string())
     }

@@ -12,15 +12,17 @@ use rustix::fs::{AtFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::{Config, beneath, walk};
+use crate::adapters::inbox::remote::free_number;
 use crate::adapters::inbox::{Candidate, Fate, InboxError, Stamp};
 
+/// Names that are tried when somebody else takes those that were free.
+const ATTEMPTS: usize = 1000;
+
+/// Files of one name in the archive that are looked at to find a copy that was made before.
+const NEWEST: u64 = 8;
+
 /// Moves the file (and the one that announced it) to where its fate says.
-pub(super) fn move_away(
-    config: &Config,
-    candidate: &Candidate,
-    beside: Option<&str>,
-    fate: Fate,
-) -> Result<PathBuf, InboxError> {
+pub(super) fn move_away(config: &Config, candidate: &Candidate, fate: Fate) -> Result<PathBuf, InboxError> {
     let archive = match fate {
         Fate::Archived => &config.archive,
         Fate::Rejected => &config.rejected,
@@ -45,7 +47,7 @@ pub(super) fn move_away(
         Way { inbox: &config.inbox, below, source: beneath::folder(&config.inbox, below).map_err(fault)?, folder };
     let name = candidate.path.file_name().unwrap_or_default();
     let target = way.take(name).map_err(fault)?;
-    if let Some(done) = beside {
+    if let Some(done) = &candidate.beside {
         let moved = way.find(done).and_then(|name| name.map_or(Ok(()), |name| way.take(&name).map(drop)));
         if let Err(source) = moved {
             tracing::warn!(file = done, error = %source, "the done file of a finished file stays in the inbox");
@@ -63,34 +65,47 @@ struct Way<'a> {
 }
 
 impl Way<'_> {
-    /// The entry of the source folder that has this name, or whose name reads like it in any case.
+    /// The entry of the source folder that goes by this name. Only where bytes of it are no text does the folder have to be
+    /// read for it.
     fn find(&self, done: &str) -> io::Result<Option<OsString>> {
         let wanted = done.rsplit('/').next().unwrap_or(done);
-        if fs::symlink_metadata(self.inbox.join(self.below).join(wanted)).is_ok() {
+        let folder = self.inbox.join(self.below);
+        if fs::symlink_metadata(folder.join(wanted)).is_ok() {
             return Ok(Some(wanted.into()));
         }
-        let mut found = None;
-        for entry in fs::read_dir(self.inbox.join(self.below))? {
-            let name = entry?.file_name();
-            let text = walk::text(&name);
-            if text == wanted || text.to_lowercase() == wanted.to_lowercase() {
-                found = Some(name);
-            }
+        if !wanted.contains('%') {
+            return Ok(None);
         }
-        Ok(found)
+        let mut names = fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.file_name()));
+        names.find(|name| name.as_ref().map_or(true, |name| walk::text(name) == wanted)).transpose()
+    }
+
+    /// The name in the archive: with a number behind it from 2 on.
+    fn target(&self, name: &OsStr, number: u64) -> PathBuf {
+        let mut target = name.to_owned();
+        if number > 1 {
+            target.push(format!(".{number}"));
+        }
+        self.folder.join(target)
+    }
+
+    /// The first number of a name that is free.
+    fn free(&self, name: &OsStr) -> io::Result<u64> {
+        free_number(|number| match fs::symlink_metadata(self.target(name, number)) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        })
     }
 
     /// Moves one file under its name, or its name with a number behind it where that is taken.
     fn take(&self, name: &OsStr) -> io::Result<PathBuf> {
-        for number in 1u64.. {
-            let mut free = name.to_owned();
-            if number > 1 {
-                free.push(format!(".{number}"));
-            }
-            let target = self.folder.join(free);
+        let mut number = 1;
+        for _ in 0..ATTEMPTS {
+            let target = self.target(name, number);
             match rename(self.source.as_fd(), name, &target) {
                 Ok(()) => return Ok(target),
-                Err(Errno::EXIST) => {}
+                Err(Errno::EXIST) => number = self.free(name)?,
                 Err(Errno::XDEV) => return self.copy(name),
                 Err(error) => return Err(error.into()),
             }
@@ -107,29 +122,38 @@ impl Way<'_> {
         hidden.push(name);
         hidden.push(".tollbridge-copy");
         let copy = self.folder.join(hidden);
-        for number in 1u64.. {
-            let mut free = name.to_owned();
-            if number > 1 {
-                free.push(format!(".{number}"));
-            }
-            let target = self.folder.join(free);
-            if !is_copy(&mut source, &target)? {
-                if fs::symlink_metadata(&target).is_ok() {
-                    continue;
+        for _ in 0..ATTEMPTS {
+            let free = self.free(name)?;
+            let target = match self.copied(&mut source, name, free)? {
+                Some(target) => target,
+                None => {
+                    let target = self.target(name, free);
+                    // Held until it has its name, so that nobody else writes into it.
+                    let _held = write_copy(&mut source, &copy, meta.modified().ok())?;
+                    match rename(rustix::fs::CWD, copy.as_os_str(), &target) {
+                        Ok(()) => {}
+                        Err(Errno::EXIST) => continue,
+                        Err(error) => return Err(error.into()),
+                    }
+                    File::open(&self.folder)?.sync_all()?;
+                    target
                 }
-                // Held until it has its name, so that nobody else writes into it.
-                let _held = write_copy(&mut source, &copy, meta.modified().ok())?;
-                match rename(rustix::fs::CWD, copy.as_os_str(), &target) {
-                    Ok(()) => {}
-                    Err(Errno::EXIST) => continue,
-                    Err(error) => return Err(error.into()),
-                }
-                File::open(&self.folder)?.sync_all()?;
-            }
+            };
             rustix::fs::unlinkat(&self.source, name, AtFlags::empty())?;
             return Ok(target);
         }
         Err(io::ErrorKind::AlreadyExists.into())
+    }
+
+    /// The copy that an attempt before made: one of the newest below the number that is free.
+    fn copied(&self, source: &mut File, name: &OsStr, free: u64) -> io::Result<Option<PathBuf>> {
+        for number in (free.saturating_sub(NEWEST).max(1)..free).rev() {
+            let target = self.target(name, number);
+            if is_copy(source, &target)? {
+                return Ok(Some(target));
+            }
+        }
+        Ok(None)
     }
 }
 

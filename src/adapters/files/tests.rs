@@ -364,6 +364,52 @@ fn a_copy_that_a_crash_left_is_not_made_twice() {
     assert!(!other.path().join(".a.csv.tollbridge-copy").exists());
 }
 
+/// A feed that always sends the same name.
+#[test]
+fn the_same_name_again_and_again() {
+    let site = Site::new();
+    let other = elsewhere(&site);
+    for archive in [site.folder.path().join("archive"), other.path().join("archive")] {
+        let door = site.door(|config| config.archive = archive.clone());
+        let take = |content: &str| {
+            fs::write(site.inbox().join("a.csv"), content).unwrap();
+            let scan = site.scan(&door, "*");
+            door.acknowledge(&site.permit(), &scan.stable[0], Fate::Archived).unwrap()
+        };
+        for number in 1..=40 {
+            take(&number.to_string());
+        }
+        assert_eq!(fs::read_to_string(archive.join("a.csv")).unwrap(), "1");
+        for number in 2..=40 {
+            assert_eq!(fs::read_to_string(archive.join(format!("a.csv.{number}"))).unwrap(), number.to_string());
+        }
+        assert_eq!(fs::read_dir(&archive).unwrap().count(), 40);
+        // Where somebody has taken some away nothing is overwritten either.
+        fs::remove_file(archive.join("a.csv")).unwrap();
+        fs::remove_file(archive.join("a.csv.3")).unwrap();
+        assert_eq!(Path::new(&take("next")), archive.join("a.csv"));
+        let target = take("last");
+        assert_eq!(
+            (fs::read_to_string(target).unwrap().as_str(), fs::read_dir(&archive).unwrap().count()),
+            ("last", 40)
+        );
+    }
+    // Copied by an attempt before, as the newest of many.
+    let door = site.door(|config| config.archive = other.path().join("archive"));
+    fs::write(site.inbox().join("b.csv"), "content").unwrap();
+    let modified = fs::metadata(site.inbox().join("b.csv")).unwrap().modified().unwrap();
+    let copies = (1..=20).map(|number| if number == 1 { "b.csv".to_owned() } else { format!("b.csv.{number}") });
+    for name in copies {
+        let path = other.path().join("archive").join(&name);
+        fs::write(&path, if name == "b.csv.20" { "content" } else { "another" }).unwrap();
+        fs::File::open(&path).unwrap().set_modified(modified).unwrap();
+    }
+    let scan = site.scan(&door, "b.csv");
+    let target = door.acknowledge(&site.permit(), &scan.stable[0], Fate::Archived).unwrap();
+    assert_eq!(Path::new(&target), other.path().join("archive/b.csv.20"));
+    assert!(!site.inbox().join("b.csv").exists());
+}
+
 #[test]
 fn the_kernel_tells_of_whole_files() {
     let site = Site::new();

@@ -1,6 +1,6 @@
 //! What the pipeline knocks at: an inbox of any kind with the rules of picking up.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use glob::Pattern;
@@ -112,8 +112,13 @@ impl Door {
     pub fn scan(&self, permit: &Permit, pattern: &Pattern, claimed: &[Pattern]) -> Result<Scan, InboxError> {
         let listing = self.inbox.list(permit, &|name| self.pickup.wants(pattern, name))?;
         let folded = |name: &str| if self.pickup.match_case { name.to_owned() } else { name.to_lowercase() };
-        let others: HashSet<String> = listing.others.iter().map(|name| folded(name)).collect();
-        let awaited = |name: &str| self.pickup.done_file_of(name).filter(|done| !others.contains(&folded(done)));
+        // What may announce others, as it is looked for and as it is written.
+        let mut others: HashMap<String, &str> = HashMap::new();
+        if self.pickup.done_file.is_some() {
+            for name in &listing.others {
+                others.entry(folded(name)).and_modify(|known| *known = (*known).min(name)).or_insert(name);
+            }
+        }
         let names: HashSet<&str> = listing.found.iter().map(|found| found.name.as_str()).collect();
         self.settling.retain(|name| names.contains(name) || listing.others.contains(name));
 
@@ -122,8 +127,10 @@ impl Door {
         let mut scan = Scan { closed: listing.closed, unclaimed, untold, ..Scan::default() };
         for found in &listing.found {
             // Both are asked: a file is watched while its done file is on its way.
-            let (is_stable, awaited) = (self.settling.is_stable(found, self.pickup.stable_for), awaited(&found.name));
-            let until = match (is_stable, awaited) {
+            let is_stable = self.settling.is_stable(found, self.pickup.stable_for);
+            let done = self.pickup.done_file_of(&found.name);
+            let beside = done.as_ref().and_then(|done| others.get(&folded(done))).map(|name| (*name).to_owned());
+            let until = match (is_stable, done.filter(|_| beside.is_none())) {
                 (_, Some(done)) => Some(Until::Announced(done)),
                 (false, None) => Some(Until::Settled),
                 (true, None) => None,
@@ -132,7 +139,7 @@ impl Door {
                 scan.unsettled.push(Waiting { name: found.name.clone(), until });
             } else {
                 let (name, path, stamp) = (found.name.clone(), found.path.clone(), found.stamp);
-                scan.stable.push(Candidate { name, size: stamp.size, path, stamp });
+                scan.stable.push(Candidate { name, size: stamp.size, path, stamp, beside });
             }
         }
         let waiting: Vec<String> = scan.unsettled.iter().map(|file| file.name.clone()).collect();
@@ -188,8 +195,7 @@ impl Door {
     /// Moves a finished file out of the inbox, unless it has changed since: then it is a new file and stays.
     /// Answers where it is now. Nothing in the archive is ever overwritten.
     pub fn acknowledge(&self, permit: &Permit, candidate: &Candidate, fate: Fate) -> Result<String, InboxError> {
-        let done = self.pickup.done_file_of(&candidate.name);
-        let result = self.inbox.move_away(permit, candidate, done.as_deref(), fate);
+        let result = self.inbox.move_away(permit, candidate, fate);
         self.settling.forget(&candidate.name);
         result
     }

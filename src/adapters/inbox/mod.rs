@@ -67,6 +67,8 @@ pub struct Candidate {
     /// Its path below the inbox as it really is.
     pub(in crate::adapters) path: PathBuf,
     pub(in crate::adapters) stamp: Stamp,
+    /// The name, below the inbox, of the file that announced it, as it is written there.
+    pub(in crate::adapters) beside: Option<String>,
 }
 
 impl Candidate {
@@ -80,7 +82,7 @@ impl Candidate {
 
     /// A file whose content is in landing already, and which may be in no inbox any more.
     pub fn landed(name: &str, size: u64) -> Candidate {
-        Candidate { name: name.to_owned(), size, path: PathBuf::new(), stamp: Stamp::default() }
+        Candidate { name: name.to_owned(), size, path: PathBuf::new(), stamp: Stamp::default(), beside: None }
     }
 
     /// How long ago its content last changed, by the clocks; zero when they disagree.
@@ -201,15 +203,9 @@ pub(in crate::adapters) trait Inbox: Send + Sync {
         from: u64,
     ) -> Result<Box<dyn Claim + 'p>, InboxError>;
 
-    /// Moves the file, unless it has changed, and `beside` (the file that announced it) to where its fate says.
-    /// Nothing there is ever overwritten. Answers where the file is now.
-    fn move_away(
-        &self,
-        permit: &Permit,
-        candidate: &Candidate,
-        beside: Option<&str>,
-        fate: Fate,
-    ) -> Result<String, InboxError>;
+    /// Moves the file, unless it has changed, and the one that announced it to where its fate says. Nothing there is ever
+    /// overwritten. Answers where the file is now.
+    fn move_away(&self, permit: &Permit, candidate: &Candidate, fate: Fate) -> Result<String, InboxError>;
 
     /// Rings when something in the inbox changes, until the guard is dropped; `None` where nobody would tell.
     fn watch(&self, _permit: &Permit, _ring: Box<dyn Fn() + Send + Sync>) -> Option<Watching> {

@@ -116,6 +116,7 @@ mod tests {
             size: 0,
             path: (*name).into(),
             stamp: Stamp { modified: (*modified, 0), ..Stamp::default() },
+            beside: None,
         };
         let mut files: Vec<_> = names.iter().map(candidate).collect();
         read(written).unwrap().sort(&mut files);

@@ -1,5 +1,6 @@
 //! What inboxes on servers have in common: their keys, their folders, and names that can be trusted.
 
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -154,9 +155,30 @@ pub(in crate::adapters) fn is_plain(name: &str) -> bool {
     !name.is_empty() && name != "." && name != ".." && !name.contains(is_odd)
 }
 
-/// The name, or with a number behind it from 2 on, until one is free.
-pub(in crate::adapters) fn free_names(target: &str) -> impl Iterator<Item = String> {
-    (1u32..10_000).map(move |number| if number == 1 { target.to_owned() } else { format!("{target}.{number}") })
+/// The name with a number behind it from 2 on.
+pub(in crate::adapters) fn numbered(target: &str, number: u64) -> String {
+    if number == 1 { target.to_owned() } else { format!("{target}.{number}") }
+}
+
+/// A number, from 1 on, that is not taken: the first one where they were taken one after the other. A feed that always sends
+/// the same name has tens of thousands in the archive, so not all of them are asked for.
+pub(in crate::adapters) fn free_number<E: From<io::Error>>(
+    mut is_taken: impl FnMut(u64) -> Result<bool, E>,
+) -> Result<u64, E> {
+    let (mut taken, mut free) = (0u64, 1u64);
+    while is_taken(free)? {
+        taken = free;
+        free = free.checked_mul(2).ok_or_else(|| io::Error::from(io::ErrorKind::AlreadyExists))?;
+    }
+    while free - taken > 1 {
+        let middle = taken + (free - taken) / 2;
+        if is_taken(middle)? {
+            taken = middle;
+        } else {
+            free = middle;
+        }
+    }
+    Ok(free)
 }
 
 #[cfg(test)]
@@ -175,14 +197,30 @@ mod tests {
 
     #[test]
     fn names_of_the_archive() {
-        assert_eq!(
-            free_names("archive/a.csv").take(3).collect::<Vec<_>>(),
-            ["archive/a.csv", "archive/a.csv.2", "archive/a.csv.3"]
-        );
+        assert_eq!([1, 2, 30].map(|number| numbered("a.csv", number)), ["a.csv", "a.csv.2", "a.csv.30"]);
         assert_eq!(
             (join("/", "a"), join("/in", "a"), join("in", "a")),
             ("/a".to_owned(), "/in/a".to_owned(), "in/a".to_owned())
         );
         assert_eq!((trim("/in//".to_owned()), trim("/".to_owned())), ("/in".to_owned(), "/".to_owned()));
+    }
+
+    /// However many there are, few are asked for, and the first one that is free is found.
+    #[test]
+    fn a_free_number() {
+        for taken in [0u64, 1, 2, 3, 4, 5, 100, 4095, 4096, 1_000_000] {
+            let mut asked = 0;
+            let found = free_number(|number| {
+                asked += 1;
+                Ok::<_, io::Error>(number <= taken)
+            });
+            assert_eq!(found.unwrap(), taken + 1);
+            assert!(asked <= 2 * (taken + 1).ilog2() + 2, "{taken}: {asked}");
+        }
+        // Where some were taken away any free one will do.
+        let gaps = |number: u64| Ok::<_, io::Error>(number != 3 && number < 9);
+        let found = free_number(gaps).unwrap();
+        assert!(!gaps(found).unwrap());
+        assert!(free_number(|_| Ok::<_, io::Error>(true)).is_err());
     }
 }

@@ -146,6 +146,13 @@ fn decode(args: &DecodeArgs) -> Result<u64, Failure> {
             by => format!("{left_out} records were left out by {}", by.join(" and ")),
         });
     }
+    match reader.marks_within() {
+        0 => {}
+        1 => output::note("1 byte order mark within the file was passed over: two files were put together there"),
+        marks => output::note(format!(
+            "{marks} byte order marks within the file were passed over: files were put together there"
+        )),
+    }
     Ok(rejected)
 }
 

@@ -102,10 +102,11 @@ impl Columns {
 }
 
 /// UTF-8's byte order mark.
-const MARK: &[u8] = b"\xEF\xBB\xBF";
+pub(super) const MARK: &[u8] = b"\xEF\xBB\xBF";
 
 impl Columns {
-    /// Whether a row is one of the header once more, also with the byte order mark of a file that was appended.
+    /// Whether a row is one of the header once more; also with the mark of a file in UTF-8 that was appended to one of which
+    /// another encoding was declared.
     pub(super) fn is_header(&self, row: &[u8]) -> bool {
         self.header.iter().any(|header| {
             let may_be = row.len() >= header.len() && row.len() <= header.len() + MARK.len();

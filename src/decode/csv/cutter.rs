@@ -1,5 +1,6 @@
 //! Rows of a text that is in memory, for those who look at many dialects to find the right one.
 
+use super::columns::MARK;
 use super::row::{Cells, Marks, Row};
 use super::settings::Settings;
 
@@ -31,6 +32,10 @@ impl<'a> Cutter<'a> {
     /// The next row.
     pub(in crate::decode) fn next(&mut self) -> Option<CutRow> {
         while !self.rest.is_empty() {
+            if let Some(rest) = self.rest.strip_prefix(MARK) {
+                self.rest = rest;
+                continue;
+            }
             let line = self.line;
             match self.marks.row(self.rest, self.whole, &mut self.cells) {
                 Row::Blank { total } => self.pass(total, 1),

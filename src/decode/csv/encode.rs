@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use super::charset::Rewriting;
+use super::columns::MARK;
 use super::header::difference;
 use super::row::{Cells, Marks, Row};
 use super::settings::{LineEnd, Nul, Ragged, RepeatedHeader, Settings};
@@ -11,7 +12,7 @@ use crate::decode::code_page::PageWriter;
 use crate::decode::encode::{EncodeFault, Json, RecordWriter};
 
 /// Beginnings of a file that are taken for what they usually are: a byte order mark, or the mark of a packed file.
-const MARKS: [&[u8]; 5] = [b"\xEF\xBB\xBF", b"\xFF\xFE", b"\xFE\xFF", b"\x1F\x8B", b"PK\x03\x04"];
+const MARKS: [&[u8]; 5] = [MARK, b"\xFF\xFE", b"\xFE\xFF", b"\x1F\x8B", b"PK\x03\x04"];
 
 /// Writes the rows of one file.
 pub(in crate::decode) struct Writer<'a> {
@@ -244,7 +245,7 @@ impl Rows<'_> {
                 || cell.iter().any(|byte| matches!(byte, b'\n' | b'\r') || Some(*byte) == quote)
                 || (is_only && (cell.is_empty() || cell == &[0x1A]))
                 || (is_first && self.comment.as_ref().is_some_and(|comment| begins(cell, comment)))
-                || (is_first && begins_file && MARKS.iter().any(|mark| begins(cell, mark)));
+                || (is_first && self.begins_like_mark(cell, begins_file));
             let escape = self.settings.escape;
             match quote.filter(|_| quoted || needs) {
                 Some(quote) => {
@@ -271,12 +272,16 @@ impl Rows<'_> {
         self.reads_back(begins_file)
     }
 
+    /// Whether a row that begins so would be taken for more or less than it is: in Unicode a byte order mark is passed over
+    /// before every row.
+    fn begins_like_mark(&self, row: &[u8], begins_file: bool) -> bool {
+        (begins_file && MARKS.iter().any(|mark| row.starts_with(mark)))
+            || (self.settings.encoding.page().is_utf8() && row.starts_with(MARK))
+    }
+
     fn reads_back(&mut self, begins_file: bool) -> bool {
         let length = self.row.len();
-        if self.header.contains(&self.row)
-            || self.row == [0x1A]
-            || (begins_file && MARKS.iter().any(|mark| self.row.starts_with(mark)))
-        {
+        if self.header.contains(&self.row) || self.row == [0x1A] || self.begins_like_mark(&self.row, begins_file) {
             return false;
         }
         self.row.extend_from_slice(self.row_end);

@@ -80,7 +80,7 @@ pub(in crate::decode) static SECTION: Section = Section {
             name: "repeated_header",
             shape: "\"reject\" | \"skip\" | \"keep\"",
             presence: Presence::Default("\"reject\""),
-            doc: "what becomes of a row that is the header once more",
+            doc: "what becomes of a row that is the header once more, also behind the byte order mark of a file that was appended",
         },
         Key {
             name: "preamble_lines",

@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
 use super::charset::{Charset, Rewriting, Utf16};
-use super::columns::{Columns, View};
+use super::columns::{Columns, MARK, View};
 use super::footer::start_of_last;
 use super::row::{Cells, MAX_COLUMNS, Row};
 use super::settings::{Nul, RepeatedHeader, Settings};
@@ -29,6 +29,9 @@ pub struct Reader<R> {
     lines: u64,
     /// Blank lines, comments and repeated headers that were passed over behind the header.
     left_out: u64,
+    /// Byte order marks at the beginning of lines within the file, which were passed over: each is that of a file which was
+    /// appended to another.
+    marks: u64,
 }
 
 /// One row, as a mapping reads it.
@@ -96,7 +99,8 @@ impl<R: Read + Seek> Reader<R> {
             content: 0,
             raw: Vec::new(),
         };
-        let mut reader = Reader { input, current, pending: 0, offset: start, records: 0, lines: 0, left_out: 0 };
+        let mut reader =
+            Reader { input, current, pending: 0, offset: start, records: 0, lines: 0, left_out: 0, marks: 0 };
         for _ in 0..settings.preamble_lines {
             if !reader.skip_line()? {
                 let (preamble, footer) = (settings.preamble_lines, settings.footer_lines);
@@ -178,7 +182,7 @@ impl<R: Read + Seek> Reader<R> {
     fn count_columns(&mut self, limit: u64) -> Result<usize, StreamFault> {
         /// Lines that are no rows are passed over, but not for ever.
         const MOST_BAD: usize = 100;
-        let begin = self.resume_point();
+        let (begin, marks) = (self.resume_point(), self.marks);
         let (mut bad, mut blank) = (0, 0);
         let count = loop {
             match self.find()? {
@@ -199,6 +203,7 @@ impl<R: Read + Seek> Reader<R> {
             self.input.seek(begin.offset, limit)?;
             self.current.window = Window::new(0, u64::MAX);
             (self.offset, self.pending, self.lines) = (begin.offset, 0, begin.line);
+            self.marks = marks;
         }
         Ok(count)
     }
@@ -217,6 +222,11 @@ impl<R: Read + Seek> Reader<R> {
     /// Looks at the next row without consuming it.
     fn find(&mut self) -> io::Result<Option<Found>> {
         self.advance();
+        while self.current.begins_with_mark(&mut self.input)? {
+            self.pending = MARK.len();
+            self.advance();
+            self.marks += 1;
+        }
         let RowFields { window, cells, columns, .. } = &mut self.current;
         let mut ended = !window.fill(&mut self.input, 1)?;
         if ended {
@@ -383,6 +393,11 @@ impl<R: Read + Seek> Reader<R> {
         self.left_out
     }
 
+    /// See [`Reader::marks_within`](crate::decode::Reader::marks_within).
+    pub(in crate::decode) fn marks_within(&self) -> u64 {
+        self.marks
+    }
+
     /// The next whole rows of about so many bytes, unread, and where they begin; `None` where they cannot be told apart
     /// without reading them. Their records and lines are not counted.
     pub(in crate::decode) fn stretch(&mut self, size: usize) -> io::Result<Option<(Vec<u8>, u64)>> {
@@ -395,7 +410,12 @@ impl<R: Read + Seek> Reader<R> {
         let RowFields { window, columns, .. } = &mut self.current;
         window.fill(&mut self.input, size)?;
         let Some(length) = columns.marks.whole_rows(window.first(size)) else { return Ok(None) };
-        let part = (window.first(length).to_vec(), self.offset);
+        let part = window.first(length);
+        // A byte order mark is counted here too.
+        if columns.encoding.page().is_utf8() && memchr::memmem::find(part, MARK).is_some() {
+            return Ok(None);
+        }
+        let part = (part.to_vec(), self.offset);
         self.pending = length;
         self.advance();
         Ok(Some(part))
@@ -472,7 +492,7 @@ impl Rows {
             raw: Vec::new(),
         };
         let input = Input::new(io::empty(), None, 0);
-        Reader { input, current, pending: 0, offset, records: 0, lines: 0, left_out: 0 }
+        Reader { input, current, pending: 0, offset, records: 0, lines: 0, left_out: 0, marks: 0 }
     }
 
     /// As [`Decoder::write_json`](crate::decode::Decoder::write_json), from a record's raw bytes and position.
@@ -495,6 +515,16 @@ impl Rows {
 }
 
 impl RowFields {
+    /// Whether the window begins with a byte order mark, which is one in Unicode only.
+    fn begins_with_mark<R: Read>(&mut self, input: &mut Input<R>) -> io::Result<bool> {
+        let may_be = self.window.fill(input, 1)? && self.window.bytes()[0] == MARK[0];
+        if !may_be || !self.columns.encoding.page().is_utf8() {
+            return Ok(false);
+        }
+        self.window.fill(input, MARK.len())?;
+        Ok(self.window.bytes().starts_with(MARK))
+    }
+
     fn view(&self) -> View<'_> {
         View { columns: &self.columns, bytes: self.window.bytes(), content: self.content, cells: self.cells.list() }
     }

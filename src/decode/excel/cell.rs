@@ -1,6 +1,8 @@
 //! What a cell of a workbook holds, out of what the library says of it.
 
-use calamine::{Data, DataRef, ExcelDateTime};
+use std::ops::Range;
+
+use calamine::{Data, DataRef, ExcelDateTime, ExcelDateTimeType};
 
 use super::settings::letters;
 
@@ -72,14 +74,22 @@ pub(super) fn of_value(value: &Data) -> Option<Content> {
 
 /// Days since the workbook's epoch as a date, a time of day where there is no day, or both; a duration as hours,
 /// minutes and seconds.
+///
+/// Below one day it is a time of day. So the day before the first of 1900 is none, and 1904-01-01, which is day 0 of
+/// workbooks from 1904 on, is told as `00:00:00`: formats do not say which of the two is meant, and times are the usual.
 fn moment_of(moment: &ExcelDateTime) -> Content {
-    // Days to be counted up to 9999-12-31.
-    const END: f64 = 2_958_466.0;
+    // Days to be counted up to 9999-12-31, from 1900 and from 1904 on.
+    const ENDS: [f64; 2] = [2_958_466.0, 2_957_004.0];
+    // February 29th of a year that had none, which a program of 1983 counted.
+    const NO_DAY: Range<f64> = 60.0..61.0;
     let days = moment.as_f64();
     if !days.is_finite() {
         return Content::Wrong(format!("{days}, which is no number").into());
     }
-    if !(0.0..END).contains(&days) {
+    let from_1904 = [ExcelDateTimeType::DateTime, ExcelDateTimeType::TimeDelta]
+        .into_iter()
+        .any(|kind| *moment == ExcelDateTime::new(days, kind, true));
+    if !(0.0..ENDS[usize::from(from_1904)]).contains(&days) {
         return Content::Error(format!("{days}, which is no date of a workbook").into());
     }
     if moment.is_duration() {
@@ -89,6 +99,9 @@ fn moment_of(moment: &ExcelDateTime) -> Content {
         return Content::Moment((text + &fraction(rest)).into());
     }
     let (year, month, day, hour, minute, second, milli) = moment.to_ymd_hms_milli();
+    if NO_DAY.contains(&days) && (month, day) == (2, 29) && !from_1904 {
+        return Content::Error("1900-02-29, a day that never was".into());
+    }
     let date = format!("{year:04}-{month:02}-{day:02}");
     let time = format!("{hour:02}:{minute:02}:{second:02}{}", fraction(u64::from(milli)));
     let has_time = (hour, minute, second, milli) != (0, 0, 0, 0);

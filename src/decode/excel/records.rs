@@ -11,8 +11,10 @@ const KEPT: usize = 12;
 
 const BEGIN_DATA: u32 = 0x91;
 const END_DATA: u32 = 0x92;
+/// A text that cells share.
+const TEXT: u32 = 0x13;
 
-/// Follows the records of one sheet.
+/// Follows the records of one part.
 #[derive(Default)]
 pub(super) struct Scan {
     /// The kind of the record that begins, and its length, each with the bytes of it that were read.
@@ -23,6 +25,8 @@ pub(super) struct Scan {
     /// The rows have begun, or have ended.
     is_within: bool,
     row: u32,
+    /// Texts that cells share: in a part of their own.
+    texts: u64,
     odd: Vec<Cell>,
     fault: Option<String>,
 }
@@ -72,6 +76,11 @@ impl Scan {
         }
     }
 
+    /// How many texts there are that cells share.
+    pub(super) fn texts(&self) -> u64 {
+        self.texts
+    }
+
     /// The first fault, and the cells that the library passes over, in the file's order.
     pub(super) fn finish(self) -> (Option<String>, Vec<Cell>) {
         (self.fault, self.odd)
@@ -85,6 +94,7 @@ impl Scan {
         match self.kind.0 {
             BEGIN_DATA => self.is_within = true,
             END_DATA => self.is_within = false,
+            TEXT if !self.is_within => self.texts += 1,
             kind if self.is_within => self.fault = self.record(kind, self.length.0).err(),
             _ => {}
         }

@@ -2,7 +2,8 @@
 //! library will not tell of each sheet.
 
 use super::cell::Cell;
-use super::weight::{Judgement, Weight};
+use super::weight::{Judgement, Weight, too_many};
+use super::workbook::MAX_CELLS;
 use super::{records, worksheet};
 
 /// Cells of a workbook that show what the library does not read, at most.
@@ -12,6 +13,8 @@ const MAX_ODD: usize = 1_000_000;
 #[derive(Default)]
 pub(super) struct Parts {
     texts: Weight,
+    /// Texts of an .xlsb file.
+    records: u64,
     styles: Weight,
     sheets: Vec<Sheet>,
     odd: usize,
@@ -49,7 +52,10 @@ impl Parts {
         }
         let (mut fault, mut odd) = match self.current.take() {
             Some(Current::Markup(scan)) => scan.finish(),
-            Some(Current::Records(scan)) => scan.finish(),
+            Some(Current::Records(scan)) => {
+                self.records = self.records.max(scan.texts());
+                scan.finish()
+            }
             _ => return,
         };
         self.odd += odd.len();
@@ -65,7 +71,8 @@ impl Parts {
     /// Why the workbook is not to be opened.
     pub(super) fn fault(&self, max_bytes: u64) -> Option<Judgement> {
         let styles = self.styles.styles();
-        self.texts.fault().or_else(|| self.styles.fault()).or_else(|| {
+        let many = (self.records > MAX_CELLS as u64).then(|| too_many(self.records));
+        self.texts.fault().or(many).or_else(|| self.styles.fault()).or_else(|| {
             (styles > max_bytes).then(|| {
                 let (takes, most) = (styles >> 20, max_bytes >> 20);
                 Judgement::TooLarge(format!(
@@ -96,5 +103,25 @@ impl Current {
         } else {
             Current::Markup(Box::default())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Judgement, Parts};
+
+    /// What the texts of an .xlsb file take is bounded as well: each is a record in a part of their own.
+    #[test]
+    fn texts_of_binary_workbooks_are_counted() {
+        let fault = |count: usize| {
+            let mut parts = Parts::default();
+            let list = [&[0x9F, 1, 0][..], &[0x13, 0].repeat(count), &[0xA0, 1, 0]].concat();
+            list.chunks(64 << 10).for_each(|piece| parts.see("xl/sharedStrings.bin", piece));
+            parts.see("xl/sharedStrings.bin", b"");
+            parts.fault(u64::MAX)
+        };
+        assert_eq!(fault(5_000_000), None);
+        let expected = "the workbook has 5000001 texts, and 5000000 are read at most";
+        assert_eq!(fault(5_000_001), Some(Judgement::TooLarge(expected.to_owned())));
     }
 }

@@ -162,7 +162,7 @@ pub(in crate::decode) static SECTION: Section = Section {
             name: "max_mib",
             shape: "integer",
             presence: Presence::Default("256"),
-            doc: "a workbook that has, or unpacks to, more MiB is refused, and so is one whose formats, or whose cells where they are held at once, take more",
+            doc: "a workbook that has, or unpacks to, more MiB is refused, and so is one whose formats, or whose cells and texts where they are held at once, take more",
         },
         SKIP,
         TRAILER,

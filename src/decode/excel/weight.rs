@@ -64,9 +64,7 @@ impl Weight {
         if self.declared > MAX_CELLS as u64 {
             return Some(Judgement::TooLarge(format!("the workbook says that it has {} texts", self.declared)));
         }
-        (self.texts > MAX_CELLS as u64).then(|| {
-            Judgement::TooLarge(format!("the workbook has {} texts, and {MAX_CELLS} are read at most", self.texts))
-        })
+        (self.texts > MAX_CELLS as u64).then(|| too_many(self.texts))
     }
 
     /// Bytes that the styles take.
@@ -74,6 +72,11 @@ impl Weight {
         let format = FORMAT.saturating_add(self.longest.saturating_mul(2));
         (self.elements * ELEMENT).saturating_add(self.formats.saturating_mul(format))
     }
+}
+
+/// The judgement on a workbook with so many texts that cells share.
+pub(super) fn too_many(texts: u64) -> Judgement {
+    Judgement::TooLarge(format!("the workbook has {texts} texts, and {MAX_CELLS} are read at most"))
 }
 
 /// Why a workbook is not read.

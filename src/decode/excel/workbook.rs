@@ -2,7 +2,8 @@
 //!
 //! The library reads .xlsx and .xlsb files cell by cell, so that memory follows only the list of the workbook's texts; .xls
 //! and .ods files it reads as a whole. What could make that expensive is looked at before: the size of the file, what its
-//! archive unpacks to, how many texts and formats it has ([`Parts`]), and how often an .ods file repeats its cells.
+//! archive unpacks to, how many texts and formats it has ([`Parts`]), how often an .ods file repeats its cells, and what the
+//! cells and texts of an .xls file take.
 
 use std::collections::HashSet;
 use std::io::{Cursor, Read, Seek, SeekFrom};
@@ -129,7 +130,7 @@ fn kind<R: Read + Seek>(input: &mut R, settings: &Settings) -> Result<Kind, Unfi
     input.by_ref().take(8).read_to_end(&mut start).map_err(damaged)?;
     if start == [0xD0, 0xCF, 0x11, 0xE0, 0xA1, 0xB1, 0x1A, 0xE1] {
         input.read_to_end(&mut start).map_err(damaged)?;
-        return old_kind(start);
+        return old_kind(start, settings);
     }
     if !start.starts_with(b"PK") {
         return Err(Unfit::unreadable("the file is no workbook (.xlsx, .xlsb, .xls or .ods)"));
@@ -168,18 +169,22 @@ fn kind<R: Read + Seek>(input: &mut R, settings: &Settings) -> Result<Kind, Unfi
 }
 
 /// Which kind a file is that is a container of the old sort.
-fn old_kind(bytes: Vec<u8>) -> Result<Kind, Unfit> {
+fn old_kind(bytes: Vec<u8>, settings: &Settings) -> Result<Kind, Unfit> {
     // A workbook with a password is a container of the same kind as an old workbook, with its parts in UTF-16.
     let name: Vec<u8> = "EncryptedPackage".encode_utf16().flat_map(u16::to_le_bytes).collect();
     if memchr::memmem::find(&bytes, &name).is_some() {
         return Err(Unfit::unreadable("the workbook has a password: have it sent without"));
     }
-    let spanned = super::xls::cells(&bytes);
-    let spanned = spanned.ok_or_else(|| Unfit::unreadable("the workbook is damaged: it cannot be followed"))?;
-    if spanned > MAX_CELLS as u64 {
+    let size = super::xls::size(&bytes, settings.max_bytes);
+    let size = size.ok_or_else(|| Unfit::unreadable("the workbook is damaged: it cannot be followed"))?;
+    if size.cells > MAX_CELLS as u64 {
         return Err(Unfit::too_large(format!(
-            "the sheets of the workbook span {spanned} cells, and {MAX_CELLS} are read at most: have it sent as CSV"
+            "the sheets of the workbook span {} cells, and {MAX_CELLS} are read at most: have it sent as CSV",
+            size.cells
         )));
+    }
+    if size.bytes > settings.max_bytes {
+        return Err(too_large("has texts and cells that take", settings));
     }
     Ok(Kind::Xls(bytes))
 }

@@ -1,44 +1,182 @@
-//! How large the sheets of an .xls file are: two cells in opposite corners make a reader that lays all cells out ask for
-//! half a gigabyte, and a small file has room for many such sheets.
+//! How large an .xls file is once the library has read it: two cells in opposite corners make a reader that lays all cells
+//! out ask for half a gigabyte, a small file has room for many such sheets, and a text of one letter, four bytes in the file,
+//! takes ten times as much in memory.
 //!
 //! Looks at the container ([MS-CFB]) only as far as the stream with the workbook, and at that ([MS-XLS]) only for the
-//! places of its cells.
+//! places of its cells and the lengths of its texts.
+
+use calamine::{Cell, Data};
 
 /// Sectors with special meanings begin here.
 const LAST_SECTOR: u32 = 0xFFFF_FFFA;
 
-/// How many cells all sheets span together, each from its first to its last one; `None` when the container cannot be
-/// followed.
-pub(super) fn cells(file: &[u8]) -> Option<u64> {
+/// The kind of records that go on with the one before them.
+const CONTINUE: u16 = 0x003C;
+
+/// What the sheets of a file take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Size {
+    /// How many cells all sheets span together, each from its first to its last one.
+    pub(super) cells: u64,
+    /// Bytes of memory that the library takes for them and for their texts, about.
+    pub(super) bytes: u64,
+}
+
+/// What the sheets of a file take; `None` when the container cannot be followed. Looking ends where there are more than
+/// `max_bytes`.
+pub(super) fn size(file: &[u8], max_bytes: u64) -> Option<Size> {
     let stream = workbook(file)?;
-    let mut total = 0u64;
-    let mut sheet = Extent::default();
+    let (mut size, mut sheet) = (Size::default(), Extent::default());
+    // Bytes that each text takes which cells share.
+    let mut texts: Vec<u32> = Vec::new();
     let mut rest = stream.as_slice();
-    while let Some((head, behind)) = rest.split_first_chunk::<4>() {
-        let kind = u16::from_le_bytes([head[0], head[1]]);
-        let length = usize::from(u16::from_le_bytes([head[2], head[3]])).min(behind.len());
-        let (data, next) = behind.split_at(length);
+    while let Some((kind, data)) = next(&mut rest) {
         match kind {
             // The beginning of a part: of the globals, or of a sheet.
-            0x0809 | 0x0409 | 0x0209 | 0x0009 => {
-                total = total.saturating_add(sheet.cells());
-                sheet = Extent::default();
-            }
+            0x0809 | 0x0409 | 0x0209 | 0x0009 => size.add(&std::mem::take(&mut sheet)),
             // What the sheet says of its own size, for which room is made at once.
             0x0200 => sheet.declared = sheet.declared.max(declared(data)?),
             // Formulas, blanks, numbers, texts, booleans and errors; the last column of the repeating kinds is at their end.
             0x0006 | 0x0206 | 0x0406 | 0x0001..=0x0005 | 0x0201 | 0x0203..=0x0205 | 0x027E | 0x00FD | 0x00D6 => {
                 sheet.add(short(data, 0), short(data, 2));
+                sheet.texts += match kind {
+                    0x00FD => {
+                        let text = long(data, 6).and_then(|number| texts.get(number as usize));
+                        text.map_or(0, |bytes| u64::from(*bytes))
+                    }
+                    0x0204 | 0x00D6 => heap(2 * data.len()),
+                    0x0006 | 0x0206 | 0x0406 => {
+                        sheet.formulas = true;
+                        heap(4 * data.len())
+                    }
+                    _ => 0,
+                };
             }
             0x00BD | 0x00BE => {
                 sheet.add(short(data, 0), short(data, 2));
                 sheet.add(short(data, 0), short(data, data.len().saturating_sub(2)));
+                sheet.count += data.len() as u64 / 6;
+            }
+            // What a formula ended in, where that is a text.
+            0x0207 => sheet.texts += heap(2 * data.len()),
+            0x00FC => {
+                let mut parts = vec![data];
+                while let Some((CONTINUE, data)) = next(&mut { rest }) {
+                    parts.push(data);
+                    next(&mut rest);
+                }
+                texts = Vec::new();
+                for bytes in (Texts { parts, part: 0, at: 8 }) {
+                    size.bytes += bytes + std::mem::size_of::<String>() as u64;
+                    texts.push(u32::try_from(bytes).unwrap_or(u32::MAX));
+                    if size.bytes > max_bytes {
+                        return Some(size);
+                    }
+                }
             }
             _ => {}
         }
-        rest = next;
+        if size.bytes.saturating_add(sheet.texts) > max_bytes {
+            break;
+        }
     }
-    Some(total.saturating_add(sheet.cells()))
+    size.add(&sheet);
+    Some(size)
+}
+
+/// The next record: its kind and its data.
+fn next<'a>(rest: &mut &'a [u8]) -> Option<(u16, &'a [u8])> {
+    let (head, behind) = rest.split_first_chunk::<4>()?;
+    let length = usize::from(u16::from_le_bytes([head[2], head[3]])).min(behind.len());
+    let (data, behind) = behind.split_at(length);
+    *rest = behind;
+    Some((u16::from_le_bytes([head[0], head[1]]), data))
+}
+
+/// Bytes that so many take on the heap: no allocator gives out less than a few.
+fn heap(length: usize) -> u64 {
+    (length as u64).next_multiple_of(16)
+}
+
+/// The bytes that each of the texts takes which cells share, which lie in a record and those that go on with it.
+struct Texts<'a> {
+    parts: Vec<&'a [u8]>,
+    part: usize,
+    at: usize,
+}
+
+impl Texts<'_> {
+    /// Passes over so many bytes, wherever they lie; fewer where there are no more.
+    fn skip(&mut self, mut count: usize) -> Option<()> {
+        loop {
+            let left = self.parts.get(self.part)?.len().saturating_sub(self.at);
+            if count <= left {
+                self.at += count;
+                return Some(());
+            }
+            count -= left;
+            (self.part, self.at) = (self.part + 1, 0);
+        }
+    }
+}
+
+impl Iterator for Texts<'_> {
+    type Item = u64;
+
+    /// Stops where the records are cut: whoever reads them says so.
+    fn next(&mut self) -> Option<u64> {
+        while self.parts.get(self.part)?.len() <= self.at {
+            (self.part, self.at) = (self.part + 1, 0);
+        }
+        let head = self.parts.get(self.part)?.get(self.at..)?;
+        let (mut units, mut flags) = (usize::from(short(head, 0)?), *head.get(2)?);
+        let mut length = 3;
+        let (mut runs, mut more) = (0, 0);
+        if flags & 8 != 0 {
+            runs = usize::from(short(head, length)?);
+            length += 2;
+        }
+        if flags & 4 != 0 {
+            more = usize::try_from(long(head, length)?).ok()?;
+            length += 4;
+        }
+        self.at += length;
+        // Room is made for as many bytes as there are units, and for more where letters take more.
+        let mut bytes = heap(units);
+        while units > 0 {
+            let wide = usize::from(flags & 1) + 1;
+            let left = self.parts.get(self.part)?.get(self.at..)?;
+            let here = (left.len() / wide).min(units);
+            let plain = wide == 1 && left[..here].is_ascii();
+            if !plain && here > 0 {
+                bytes = bytes.max(heap(2 * wide * units));
+            }
+            self.at += here * wide;
+            units -= here;
+            if units > 0 {
+                // What goes on in another record says anew how its letters are written.
+                (self.part, self.at) = (self.part + 1, 1);
+                flags = *self.parts.get(self.part)?.first()?;
+            }
+        }
+        self.skip(4 * runs)?;
+        self.skip(more)?;
+        Some(bytes)
+    }
+}
+
+impl Size {
+    fn add(&mut self, sheet: &Extent) {
+        let cells = sheet.cells();
+        self.cells = self.cells.saturating_add(cells);
+        // Laid out they take room where nothing is, and those of formulas once more; before that they are in a list.
+        let mut each = std::mem::size_of::<Data>();
+        if sheet.formulas {
+            each += std::mem::size_of::<String>();
+        }
+        let listed = sheet.count.max(sheet.declared) * std::mem::size_of::<Cell<Data>>() as u64;
+        self.bytes = self.bytes.saturating_add(cells.saturating_mul(each as u64) + listed + sheet.texts);
+    }
 }
 
 /// From the first to the last row and column that has a cell.
@@ -48,6 +186,12 @@ struct Extent {
     columns: Option<(u16, u16)>,
     /// As many cells as it says.
     declared: u64,
+    /// Cells that there are.
+    count: u64,
+    /// Bytes that their texts take.
+    texts: u64,
+    /// Whether some have formulas.
+    formulas: bool,
 }
 
 /// The cells between the first and the last row and column of a DIMENSIONS record; `None` where the last is before the
@@ -74,6 +218,7 @@ impl Extent {
             Some((first.min(at), last.max(at)))
         };
         (self.rows, self.columns) = (wider(self.rows, row), wider(self.columns, column));
+        self.count += 1;
     }
 
     fn cells(&self) -> u64 {
@@ -186,7 +331,11 @@ fn long(bytes: &[u8], at: usize) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::cells;
+    use super::{Size, Texts, size};
+
+    fn cells(file: &[u8]) -> Option<u64> {
+        size(file, u64::MAX).map(|size| size.cells)
+    }
 
     const ROWS: &[u8] = include_bytes!("../../../fixtures/decode/excel/rows.xls");
     /// Two sheets, each with one cell in the first and one in the last place that there is.
@@ -198,6 +347,30 @@ mod tests {
         let found = cells(ROWS).unwrap();
         assert!((87..200).contains(&found), "{found}");
         assert!(cells(CORNERS).unwrap() >= 2 * 65_536 * 256);
+    }
+
+    /// The lists of texts by hand: plain, wide, with formats and what is behind them, and parted where records end.
+    #[test]
+    fn texts_take_what_their_letters_do() {
+        let weights = |parts: &[&[u8]]| Texts { parts: parts.to_vec(), part: 0, at: 0 }.collect::<Vec<_>>();
+        let plain = |text: &[u8]| [&(text.len() as u16).to_le_bytes()[..], &[0], text].concat();
+        let list = [plain(b"a"), plain(b""), plain(b"seventeen letters")].concat();
+        assert_eq!(weights(&[&list]), [16, 0, 32]);
+        // Three letters of two bytes, of which the first are in one record and the last in the next, now of one byte.
+        assert_eq!(weights(&[&[3, 0, 1, 0x3B, 4], &[1, 0x30, 4, 0x31, 4, 1, 0, 0, b'x']]), [16, 16]);
+        assert_eq!(weights(&[&[3, 0, 1, 0x3B, 4], &[0, b'a', b'b', 1, 0, 0, b'x']]), [16, 16]);
+        // A letter beyond ASCII takes more, and the room grows.
+        assert_eq!(weights(&[&plain(&[0xE4; 30])]), [64]);
+        // Two formats and five bytes of something else, which end in another record.
+        let rich = [1u8, 0, 0x0C, 2, 0, 5, 0, 0, 0, b'a', 0, 0, 0, 0];
+        assert_eq!(weights(&[&rich, &[[0u8; 9].as_slice(), &plain(b"next")].concat()]), [16, 16]);
+        for cut in [[1u8, 0].as_slice(), &[9, 0, 0, b'a'], &[1, 0, 8], &[1, 0, 4, 0, 0]] {
+            assert_eq!(weights(&[cut]), Vec::<u64>::new());
+        }
+        // Looking ends where there is more than there may be.
+        let all = size(ROWS, u64::MAX).unwrap();
+        assert!(all.bytes > 2000 && all.bytes < 100_000, "{all:?}");
+        assert!(size(ROWS, 100).is_some_and(|size: Size| size.bytes > 100));
     }
 
     #[test]

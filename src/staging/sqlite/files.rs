@@ -160,6 +160,23 @@ pub(super) fn list(connection: &Connection, resource: Option<i64>, limit: usize)
     Ok(entries.collect::<rusqlite::Result<_>>()?)
 }
 
+/// Those that one resource is through with and another is not, in the order in which they ended; or all of them.
+pub(super) fn to_feed(
+    connection: &Connection,
+    own: Option<i64>,
+    from: Option<i64>,
+    all: bool,
+) -> Result<Vec<FileEntry>, Fault> {
+    let sql = format!(
+        "{SELECT} WHERE file.resource = ?1 AND file.state <> ?3 AND (?4 OR NOT EXISTS (SELECT 1 FROM file AS own \
+         WHERE own.resource = ?2 AND own.path = file.path AND own.size = file.size AND own.blob = file.blob \
+         AND own.state <> ?3 AND own.delivery = file.delivery)) ORDER BY file.finished_at, file.id"
+    );
+    let mut select = connection.prepare_cached(&sql)?;
+    let entries = select.query_map(params![from, own, FileState::Claimed.as_str(), all], entry)?;
+    Ok(entries.collect::<rusqlite::Result<_>>()?)
+}
+
 /// Sets a file back to its beginning.
 pub(super) fn reopen(connection: &Connection, file: FileId) -> Result<(), Fault> {
     let changed = connection.execute(
@@ -194,23 +211,23 @@ pub(super) fn sequence(connection: &Connection, resource: &Resource, file: FileI
         .optional()?;
     let previous = connection
         .prepare_cached(
-            "SELECT max(number) FROM file_sequence JOIN file ON file.id = file_sequence.file \
-             WHERE resource = ?1 AND file.id <> ?2 AND state = ?3",
+            // From the highest number on: but for files that were begun and never finished the first one is it.
+            "SELECT number FROM file_sequence CROSS JOIN file ON file.id = file_sequence.file \
+             WHERE file_sequence.resource = ?1 AND file.id <> ?2 AND state = ?3 ORDER BY number DESC LIMIT 1",
         )?
-        .query_row(params![resource.number, file.0, FileState::Staged.as_str()], |row| row.get(0))?;
+        .query_row(params![resource.number, file.0, FileState::Staged.as_str()], |row| row.get(0))
+        .optional()?;
     Ok(FileSequence { own, previous })
 }
 
 /// Notes the number of a file.
 pub(super) fn note_sequence(connection: &Connection, file: FileId, number: i64) -> Result<(), Fault> {
-    let known = connection.prepare_cached("SELECT 1 FROM file WHERE id = ?1")?.exists([file.0])?;
-    if !known {
-        return Err(StagingError::UnknownFile(file).into());
-    }
-    let sql = "INSERT INTO file_sequence (file, number) VALUES (?1, ?2) \
+    let sql = "INSERT INTO file_sequence (file, number, resource) SELECT id, ?2, resource FROM file WHERE id = ?1 \
                ON CONFLICT (file) DO UPDATE SET number = excluded.number";
-    connection.prepare_cached(sql)?.execute(params![file.0, number])?;
-    Ok(())
+    match connection.prepare_cached(sql)?.execute(params![file.0, number])? {
+        0 => Err(StagingError::UnknownFile(file).into()),
+        _ => Ok(()),
+    }
 }
 
 /// Inputs that must stay in landing.

@@ -458,6 +458,20 @@ impl Staging for SqliteStaging {
         self.read_aside("list files", read).await
     }
 
+    async fn files_to_feed(
+        &self,
+        own: &ResourceId,
+        from: &ResourceId,
+        all: bool,
+    ) -> Result<Vec<FileEntry>, StagingError> {
+        let (own, from) = (own.clone(), from.clone());
+        let read = move |connection: &mut Connection, registry: &Registry| {
+            let own = number(registry, connection, Some(&own))?;
+            files::to_feed(connection, own, number(registry, connection, Some(&from))?, all)
+        };
+        self.read_aside("hold two ledgers against each other", read).await
+    }
+
     async fn dead_letters(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>, StagingError> {
         let filter = filter.clone();
         let read = move |connection: &mut Connection, registry: &Registry| {

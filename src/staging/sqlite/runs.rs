@@ -56,9 +56,9 @@ pub(super) fn begin(
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let now = now_millis();
     transaction.execute(
-        "UPDATE run SET state = ?2, finished_at = ?3, error = 'the process ended during the run' \
-         WHERE resource = ?1 AND state = ?4",
-        params![resource.number, RunState::Interrupted.as_str(), now, RunState::Running.as_str()],
+        "UPDATE run INDEXED BY run_going_on SET state = ?2, finished_at = ?3, \
+         error = 'the process ended during the run' WHERE resource = ?1 AND state = 'running'",
+        params![resource.number, RunState::Interrupted.as_str(), now],
     )?;
     let id = RunId(Uuid::now_v7().to_string());
     transaction.execute(

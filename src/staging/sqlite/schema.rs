@@ -336,6 +336,15 @@ CREATE INDEX dead_letter_waiting ON dead_letter (resource, key)
 -- The other versions for which the same was read, by name, with blanks between.
 ALTER TABLE run ADD COLUMN read_with TEXT;
 "#,
+    r#"
+-- The highest number that a file of the resource gives itself is asked for with each file, however many there were.
+ALTER TABLE file_sequence ADD COLUMN resource INTEGER REFERENCES resource (id);
+UPDATE file_sequence SET resource = (SELECT resource FROM file WHERE file.id = file_sequence.file);
+CREATE INDEX file_sequence_by_number ON file_sequence (resource, number);
+
+-- A run that begins closes the one that a crash left open, however many there were.
+CREATE INDEX run_going_on ON run (resource) WHERE state = 'running';
+"#,
 ];
 
 /// What a migration does to each resource's own tables, after its statements; `{n}` is the resource's number.

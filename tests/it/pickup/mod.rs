@@ -6,6 +6,7 @@ mod ftpd;
 mod ftps;
 mod kill;
 mod local;
+mod many;
 mod proxy;
 mod rules;
 mod sftp;

@@ -55,6 +55,30 @@ fn files_are_read_once_and_moved_on_the_server() {
     assert_eq!(std::fs::read(sshd.path("archive/items1.csv.2")).unwrap(), items(200..203));
 }
 
+/// Done files in another case go with their files, and names that come again and again get the next number.
+#[test]
+fn names_in_another_case_and_names_that_come_again() {
+    let sshd = Sshd::start();
+    let site = trusting(&sshd, "poll = \"500ms\"\nmatch_case = false\ndone_file = \"{name}.done\"");
+    for round in 0..6 {
+        sshd.deliver("ITEMS1.csv", &items(round..round + 1));
+        sshd.deliver("Items1.CSV.Done", b"");
+        let (run, code, said) = sync(&site);
+        assert_eq!((staged(&run), code), (1, 0), "{run}\n{said}");
+    }
+    assert_eq!(sshd.listing("outbox"), Vec::<String>::new());
+    let mut archive = Vec::new();
+    for name in ["ITEMS1.csv", "Items1.CSV.Done"] {
+        archive.push(name.to_owned());
+        archive.extend((2..=6).map(|number| format!("{name}.{number}")));
+    }
+    assert_eq!(sshd.listing("archive"), archive);
+    for round in 1..6 {
+        let name = format!("archive/ITEMS1.csv.{}", round + 1);
+        assert_eq!(std::fs::read(sshd.path(&name)).unwrap(), items(round..round + 1));
+    }
+}
+
 #[test]
 fn a_file_that_is_still_written_is_left() {
     let sshd = Sshd::start();

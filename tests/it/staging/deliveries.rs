@@ -98,6 +98,34 @@ fn the_same_content_is_that_of_an_earlier_file_of_the_resource_that_was_read() {
     });
 }
 
+/// What one version of a resource has read to its end is told to another that has not.
+#[test]
+fn one_ledger_is_held_against_another() {
+    let (staging, _alive) = super::support::sqlite();
+    block_on(async {
+        let first = Reading::begin(&staging, "orders.v1").await;
+        let second = Reading::begin(&staging, "orders.v2").await;
+        let (from, own) = (first.resource.clone(), second.resource.clone());
+        let waiting = async |all: bool| {
+            let files = staging.files_to_feed(&own, &from, all).await.unwrap();
+            files.into_iter().map(|file| (file.path, file.resource == from)).collect::<Vec<_>>()
+        };
+        let is = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), true)).collect::<Vec<_>>();
+        // Nothing is read to its end; then one file is, which the other has begun and not ended.
+        assert_eq!((waiting(false).await, waiting(true).await), (vec![], vec![]));
+        finish(&first, FileState::Staged).await;
+        assert_eq!(waiting(false).await, is(&["in/ORD1.DAT"]));
+        finish(&second, FileState::Staged).await;
+        assert_eq!((waiting(false).await, waiting(true).await), (vec![], is(&["in/ORD1.DAT"])));
+        // Another file, which was refused; and the first one, delivered anew.
+        let next = Reading::of_file(&staging, &from, "in/ORD2.DAT", BlobId([8; 32])).await;
+        finish(&next, FileState::Rejected).await;
+        assert_eq!(waiting(false).await, is(&["in/ORD2.DAT"]));
+        staging.note_delivery(first.file, "anew", "hash").await.unwrap();
+        assert_eq!(waiting(false).await, is(&["in/ORD1.DAT", "in/ORD2.DAT"]));
+    });
+}
+
 #[test]
 fn a_database_of_the_first_version_becomes_todays() {
     let folder = tempfile::tempdir().unwrap();
@@ -112,7 +140,7 @@ fn a_database_of_the_first_version_becomes_todays() {
     let connection = Connection::open(&path).unwrap();
     let back = "DROP TABLE seen; DROP TABLE snapshot; DROP TABLE source_position; DROP TABLE gone_1; \
                 ALTER TABLE feed_1 DROP COLUMN kind; ALTER TABLE resource DROP COLUMN forgotten; \
-                ALTER TABLE run DROP COLUMN deleted; ALTER TABLE run DROP COLUMN refused; ALTER TABLE run DROP COLUMN reads_since; ALTER TABLE run DROP COLUMN read_with; DROP TABLE vanished; ALTER TABLE indexed_field DROP COLUMN bounds; DROP TABLE live_read; DROP TABLE operation; DROP TABLE override; DROP TABLE audit; DROP TABLE file_sequence; DROP INDEX file_by_blob; DROP INDEX file_unfinished; ALTER TABLE resource DROP COLUMN last_file_at; ALTER TABLE api_key DROP COLUMN claims; ALTER TABLE api_key DROP COLUMN expires_at; ALTER TABLE api_key DROP COLUMN last_used_at; ALTER TABLE api_key DROP COLUMN replaced_by; DROP TABLE written; DROP INDEX dead_letter_known; DROP INDEX dead_letter_waiting; ALTER TABLE dead_letter DROP COLUMN known_by; PRAGMA user_version = 1;";
+                ALTER TABLE run DROP COLUMN deleted; ALTER TABLE run DROP COLUMN refused; ALTER TABLE run DROP COLUMN reads_since; ALTER TABLE run DROP COLUMN read_with; DROP TABLE vanished; ALTER TABLE indexed_field DROP COLUMN bounds; DROP TABLE live_read; DROP TABLE operation; DROP TABLE override; DROP TABLE audit; DROP TABLE file_sequence; DROP INDEX run_going_on; DROP INDEX file_by_blob; DROP INDEX file_unfinished; ALTER TABLE resource DROP COLUMN last_file_at; ALTER TABLE api_key DROP COLUMN claims; ALTER TABLE api_key DROP COLUMN expires_at; ALTER TABLE api_key DROP COLUMN last_used_at; ALTER TABLE api_key DROP COLUMN replaced_by; DROP TABLE written; DROP INDEX dead_letter_known; DROP INDEX dead_letter_waiting; ALTER TABLE dead_letter DROP COLUMN known_by; PRAGMA user_version = 1;";
     connection.execute_batch(back).unwrap();
     drop(connection);
     block_on(async {

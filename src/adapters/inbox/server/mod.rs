@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use parking_lot::Mutex;
 
-use super::remote::{Account, free_names, is_plain, join};
+use super::remote::{Account, free_number, is_plain, join, numbered};
 use super::{Candidate, Claim, Fate, Found, Inbox, InboxError, Listing, Stamp};
 use crate::gate::{Call, Permit};
 
@@ -22,6 +22,12 @@ pub(in crate::adapters) enum Fault {
     Refused(io::Error),
     /// The server says nothing any more: the connection is of no use.
     Lost(InboxError),
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Fault {
+        Fault::Refused(error)
+    }
 }
 
 /// An entry of a folder.
@@ -212,17 +218,14 @@ impl Server {
 
 /// Moves a file under the first name that is free; answers it.
 fn rename(session: &mut dyn Session, from: &str, to: &str) -> Result<String, Fault> {
-    for target in free_names(to) {
-        match session.state(&target) {
-            Ok(_) => {}
-            Err(Fault::Refused(_)) => {
-                session.rename(from, &target)?;
-                return Ok(target);
-            }
-            Err(lost) => return Err(lost),
-        }
-    }
-    Err(Fault::Refused(io::ErrorKind::AlreadyExists.into()))
+    let number = free_number(|number| match session.state(&numbered(to, number)) {
+        Ok(_) => Ok(true),
+        Err(Fault::Refused(_)) => Ok(false),
+        Err(lost) => Err(lost),
+    })?;
+    let target = numbered(to, number);
+    session.rename(from, &target)?;
+    Ok(target)
 }
 
 /// Makes a folder with those above it. What is there already is no fault, and what cannot be made shows when
@@ -307,13 +310,7 @@ impl Inbox for Server {
         }
     }
 
-    fn move_away(
-        &self,
-        permit: &Permit,
-        candidate: &Candidate,
-        beside: Option<&str>,
-        fate: Fate,
-    ) -> Result<String, InboxError> {
+    fn move_away(&self, permit: &Permit, candidate: &Candidate, fate: Fate) -> Result<String, InboxError> {
         let (from, to) = (self.path(&candidate.name), join(self.account.folders.of(fate), &candidate.name));
         self.call(permit, |session| {
             let found = session.state(&from).map_err(|fault| self.of_file(&candidate.name, fault))?;
@@ -329,7 +326,7 @@ impl Inbox for Server {
             let folder = to.rsplit_once('/').map_or("", |(folder, _)| folder);
             make_folders(session, folder).map_err(ended)?;
             let target = rename(session, &from, &to).map_err(ended)?;
-            if let Some(done) = beside {
+            if let Some(done) = &candidate.beside {
                 let to = join(self.account.folders.of(fate), done);
                 match rename(session, &self.path(done), &to) {
                     Ok(_) => {}

@@ -63,6 +63,9 @@ fn rows_as_rfc_4180_has_them() {
     check(without_header(), &[r#"{"column_1":"a","column_2":""}"#], Ok(b"a,\r\n"));
     check(without_header(), &[r#"{"column_1":""}"#, r#"{"column_1":"\u001a"}"#], Ok(b"\"\"\r\n\"\x1A\"\r\n"));
     check(without_header(), &[r#"{"column_1":"\ufeffa"}"#], Ok("\"\u{feff}a\"\r\n".as_bytes()));
+    // So it is in every row, in Unicode; in other encodings there is no such letter.
+    let rows = [r#"{"column_1":"b"}"#, r#"{"column_1":"\ufeffa"}"#];
+    check(without_header(), &rows, Ok("b\r\n\"\u{feff}a\"\r\n".as_bytes()));
     check(Settings { preamble_lines: 2, ..Settings::default() }, &[r#"{"a":"1"}"#], Ok(b"\r\n\r\na\r\n1\r\n"));
     let declared = Some(vec!["a".to_owned(), "b".to_owned()]);
     check(Settings { columns: declared, ..Settings::default() }, &[], Ok(b"a,b\r\n"));

@@ -85,6 +85,74 @@ fn days_of_both_epochs() {
     assert_eq!(all(two(), &archive(&from_1904)), expected(43_100));
 }
 
+/// The ends of both calendars, by hand: day 1 is 1900-01-01, or 1904-01-02; there was no 1900-02-29; 1904 was a leap year.
+#[test]
+fn days_at_the_ends_of_both_epochs() {
+    let styles = "<cellXfs><xf numFmtId='14'/></cellXfs>";
+    let check = |from_1904: bool, days: &[(&str, Result<&str, &str>)]| {
+        let cells: String = days.iter().map(|(value, _)| format!("<row><c s='0'><v>{value}</v></c></row>")).collect();
+        let mut content = parts(&rows(&cells), "", styles);
+        if from_1904 {
+            content[1].1 = content[1].1.replace("date1904='0'", "date1904='true'");
+        }
+        let found = all(Settings { errors: OnError::Reject, ..two() }, &archive(&content));
+        let expected = days.iter().enumerate().map(|(row, (_, shown))| match shown {
+            Ok(shown) => format!(r#"{{"A":"{shown}"}}"#),
+            Err(why) => format!("value.bad_type {why} in A{} of sheet `Two`", row + 1),
+        });
+        assert_eq!(found, expected.collect::<Vec<_>>());
+    };
+    let no_date = "which is no date of a workbook";
+    check(
+        false,
+        &[
+            // Of the day before the first one only the time is told.
+            ("0", Ok("00:00:00")),
+            ("0.5", Ok("12:00:00")),
+            ("1", Ok("1900-01-01")),
+            ("31", Ok("1900-01-31")),
+            ("32", Ok("1900-02-01")),
+            ("59", Ok("1900-02-28")),
+            ("59.75", Ok("1900-02-28T18:00:00")),
+            ("60", Err("1900-02-29, a day that never was")),
+            ("60.75", Err("1900-02-29, a day that never was")),
+            ("61", Ok("1900-03-01")),
+            ("366", Ok("1900-12-31")),
+            ("367", Ok("1901-01-01")),
+            ("1461", Ok("1903-12-31")),
+            ("1462", Ok("1904-01-01")),
+            ("36585", Ok("2000-02-29")),
+            ("73109", Ok("2100-02-28")),
+            ("73110", Ok("2100-03-01")),
+            ("2958465", Ok("9999-12-31")),
+            ("2958465.5", Ok("9999-12-31T12:00:00")),
+            ("2958466", Err(&format!("2958466, {no_date}"))),
+            ("-1", Err(&format!("-1, {no_date}"))),
+            ("-0.25", Err(&format!("-0.25, {no_date}"))),
+        ],
+    );
+    check(
+        true,
+        &[
+            // 1904-01-01 itself, which a column of times shows as midnight.
+            ("0", Ok("00:00:00")),
+            ("0.5", Ok("12:00:00")),
+            ("1", Ok("1904-01-02")),
+            ("59", Ok("1904-02-29")),
+            ("60", Ok("1904-03-01")),
+            ("60.75", Ok("1904-03-01T18:00:00")),
+            ("365", Ok("1904-12-31")),
+            ("366", Ok("1905-01-01")),
+            ("35123", Ok("2000-02-29")),
+            ("2957003", Ok("9999-12-31")),
+            ("2957003.5", Ok("9999-12-31T12:00:00")),
+            ("2957004", Err(&format!("2957004, {no_date}"))),
+            ("2958465", Err(&format!("2958465, {no_date}"))),
+            ("-1", Err(&format!("-1, {no_date}"))),
+        ],
+    );
+}
+
 /// What a sheet says of its size is nothing to go by, and rows without cells are none.
 #[test]
 fn sizes_that_are_said() {
