@@ -15,11 +15,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::batch::{self, Facts};
 use super::cell::Cell;
+use super::long;
 use super::row_ids::RowIds;
 use super::shape::Shape;
 use super::statement::Select;
 use crate::adapters::sql::{self, Database, Isolation, Query, SqlErrorKind, Value};
-use crate::decode::rows::{Column, RowBatch};
+use crate::decode::rows::{Column, Malformed, RowBatch};
 use crate::gate::{Gate, Lane};
 use crate::landing::{Landed, Landing, LandingError};
 use crate::mapping::{OPERATION, Plan};
@@ -61,14 +62,17 @@ impl Looks {
             true => batch::end(&batch.bytes, &self.watched),
             false => batch::look(&batch.bytes, &self.watched, self.limit),
         };
-        let facts = facts.map_err(|error| PipelineError::Source {
+        let fault = |error: Malformed| PipelineError::Source {
             resource: self.plan.exposure.id.clone(),
             reason: error.to_string(),
-        })?;
-        let mapped = |plan: &Arc<Plan>| {
+        };
+        let facts = facts.map_err(fault)?;
+        let mapped = |plan: &Arc<Plan>| -> Result<Chunk, PipelineError> {
             let place = || plan.exposure.id.to_string();
-            read::whole(plan, Cursor::new(&batch.bytes[..]))
-                .map_err(|source| PipelineError::Read { file: place(), source })
+            let mut chunk = read::whole(plan, Cursor::new(&batch.bytes[..]))
+                .map_err(|source| PipelineError::Read { file: place(), source })?;
+            long::name(plan, &batch.bytes, &mut chunk.rejects).map_err(fault)?;
+            Ok(chunk)
         };
         let chunk = mapped(&self.plan)?;
         Ok(Looked { facts, chunk, others: self.others.iter().map(mapped).collect::<Result<_, _>>()? })

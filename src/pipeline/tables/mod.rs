@@ -12,6 +12,7 @@ mod compare;
 mod crowd;
 mod everything;
 pub(super) mod judge;
+mod long;
 mod member;
 mod position;
 mod preview;

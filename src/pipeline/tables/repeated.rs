@@ -6,6 +6,8 @@
 //! then read together, in an order that is always the same ([`Reading::steady_order`], that of reading everything too):
 //! the first is served, each other is a dead letter, and the rows that led there are left out.
 //!
+//! So it is of a row that is as it is staged, where a dead letter has its key: it may be another one's, which is bad still.
+//!
 //! The database is asked when the statement that brought the rows has ended, whose place at the gate this needs: until
 //! then they wait in landing, and only their keys are kept. What has to be asked goes by what is staged of each version, so
 //! nobody reads along with such a reading.
@@ -18,7 +20,8 @@ use std::time::Instant;
 use super::ahead::{Looks, Prepared, prepare};
 use super::batch::{self, Facts};
 use super::cell::Cell;
-use super::compare::MOST_BOUND;
+use super::compare::{MOST_BOUND, MOST_FETCHED};
+use super::long;
 use super::position::Standing;
 use super::reading::Reading;
 use super::statement::Select;
@@ -27,7 +30,7 @@ use crate::mapping::{ROW, Relation};
 use crate::pipeline::PipelineError;
 use crate::pipeline::read::{self, Chunk};
 use crate::record::Reject;
-use crate::staging::Unrepeated;
+use crate::staging::{Unfound, Unrepeated};
 
 /// Batches of one statement that are not committed yet.
 #[derive(Default)]
@@ -36,6 +39,10 @@ pub(super) struct Waiting {
     batches: Vec<(Landed, Facts, Standing)>,
     /// The keys that are to be asked for.
     keys: Vec<Vec<Cell>>,
+    /// The same, as their documents have them.
+    asked: Vec<String>,
+    /// The keys of dead letters, looked up once.
+    bad: Option<HashSet<String>>,
 }
 
 impl Waiting {
@@ -60,11 +67,18 @@ impl Reading<'_> {
         standing: &Standing,
         waiting: &mut Waiting,
     ) -> Result<Option<Prepared>, PipelineError> {
+        let (staging, id) = (&self.bridge.staging, &self.plan.exposure.id);
+        let bad = match &waiting.bad {
+            Some(bad) => bad,
+            None => waiting.bad.insert(staging.bad_keys(id, MOST_FETCHED).await?.into_iter().collect()),
+        };
         let mut other = Vec::new();
         for document in &prepared.chunk.documents {
-            let staged = self.bridge.staging.document(&self.plan.exposure.id, &document.key).await?;
-            if staged.is_none_or(|staged| staged.hash != document.hash) {
+            let staged = staging.document(id, &document.key).await?;
+            // One that was bad and is as it was before says so, too.
+            if staged.is_none_or(|staged| staged.hash != document.hash) || bad.contains(&document.key) {
                 other.push(document.position.record);
+                waiting.asked.push(document.key.clone());
             }
         }
         other.sort_unstable();
@@ -81,12 +95,19 @@ impl Reading<'_> {
 
     /// Asks for the keys, stages what several rows have, and then what waits.
     pub(super) async fn settle(&mut self, waiting: Waiting) -> Result<(), PipelineError> {
-        let Waiting { batches, mut keys } = waiting;
+        let Waiting { batches, mut keys, mut asked, bad: _ } = waiting;
         keys.sort_unstable_by(|one, other| batch::order(one, other));
         keys.dedup();
         let shared = self.shared(&keys).await?;
         drop(keys);
         let known = self.stage_shared(&shared).await?;
+        asked.extend(known.iter().cloned());
+        if !asked.is_empty() {
+            // All rows of these keys were read. Before the mark moves.
+            let run = self.lead.run(self.around()).await?;
+            let read = Unfound::Keys { keys: asked, run };
+            self.bridge.staging.close_unfound(&self.plan.exposure.id, read).await?;
+        }
         for (landed, facts, standing) in batches {
             let mut prepared = self.again(landed, facts).await?;
             leave_out(&mut prepared.chunk, &known);
@@ -195,7 +216,11 @@ impl Reading<'_> {
             let mut input = Vec::new();
             let mut file = landing.open_blob(landed.id)?;
             let chunk = std::io::Read::read_to_end(&mut file, &mut input)
-                .and_then(|_| read::whole(&plan, Cursor::new(&input[..])));
+                .and_then(|_| read::whole(&plan, Cursor::new(&input[..])))
+                .and_then(|mut chunk| match long::name(&plan, &input, &mut chunk.rejects) {
+                    Ok(()) => Ok(chunk),
+                    Err(error) => Err(std::io::Error::other(error)),
+                });
             Ok((chunk, input, landed))
         });
         let read: Result<_, crate::landing::LandingError> =

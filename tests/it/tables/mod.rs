@@ -8,6 +8,7 @@ mod ends;
 mod keys;
 mod kill;
 mod mariadb;
+mod letters;
 mod odbc_faults;
 mod old_tls;
 mod postgres;

@@ -142,6 +142,7 @@ fn text_that_is_no_utf_16_is_the_letter_of_its_row() {
     assert!(letters(&old).iter().all(|letter| letter["field"] == "name"), "{:?}", letters(&old));
     well(&server);
     assert_eq!(counts(&old.sync()), [4, 0, 0, 0]);
+    assert_eq!(letters(&old), [Value::Null; 0], "what comes whole is no letter any more");
 }
 
 #[test]
