@@ -195,6 +195,13 @@ fn a_login_that_postgresql_or_mariadb_do_not_take_is_told_by_why() {
     server.sql(&database, "revoke all on items from careful");
     let said = old.fails();
     assert!(said.contains("grant"), "{said}");
+    // So it is where the mapping writes the names in another case: the database would look for the columns first.
+    old.mapping("", &source.replace("items", "ITEMS"), FIELDS);
+    let said = old.fails();
+    assert!(said.contains("grant select on \"public\".\"items\"") && !said.contains("does not exist"), "{said}");
+    let (checked, _) = old.site.json(&["check"]);
+    let doubts = checked[0]["doubts"].to_string();
+    assert_eq!(doubts.matches("grant select").count(), 1, "{checked:?}");
     server.sql(&database, "grant select on items to careful");
     assert_eq!(counts(&old.sync()), [1, 0, 0, 0]);
 
