@@ -5,6 +5,7 @@
 mod broken;
 mod changes;
 mod ends;
+mod freetds;
 mod keys;
 mod kill;
 mod mariadb;
