@@ -20,7 +20,7 @@ use super::row_ids::RowIds;
 use super::shape::Shape;
 use super::statement::Select;
 use crate::adapters::sql::{self, Database, Isolation, Query, SqlErrorKind, Value};
-use crate::decode::rows::{Column, Malformed, RowBatch};
+use crate::decode::rows::{Column, RowBatch};
 use crate::gate::{Gate, Lane};
 use crate::landing::{Landed, Landing, LandingError};
 use crate::mapping::{OPERATION, Plan};
@@ -45,6 +45,18 @@ pub(super) struct Prepared {
     pub(super) is_first: bool,
 }
 
+impl Prepared {
+    /// What it is for each version, the one that leads first.
+    pub(super) fn chunks(&self) -> impl Iterator<Item = &Chunk> {
+        std::iter::once(&self.chunk).chain(&self.others)
+    }
+
+    /// The same, to be changed.
+    pub(super) fn chunks_mut(&mut self) -> impl Iterator<Item = &mut Chunk> {
+        std::iter::once(&mut self.chunk).chain(&mut self.others)
+    }
+}
+
 /// What is looked for in a batch.
 pub(super) struct Looks {
     pub(super) plan: Arc<Plan>,
@@ -57,23 +69,26 @@ pub(super) struct Looks {
 }
 
 impl Looks {
+    /// What a batch is for one of the versions.
+    pub(super) fn mapped(plan: &Plan, bytes: &[u8]) -> Result<Chunk, PipelineError> {
+        let id = &plan.exposure.id;
+        let mut chunk = read::whole(plan, Cursor::new(bytes))
+            .map_err(|source| PipelineError::Read { file: id.to_string(), source })?;
+        let named = long::name(plan, bytes, &mut chunk.rejects);
+        named.map_err(|error| PipelineError::Source { resource: id.clone(), reason: error.to_string() })?;
+        Ok(chunk)
+    }
+
     fn look(&self, batch: &RowBatch) -> Result<Looked, PipelineError> {
         let facts = match self.ends_only {
             true => batch::end(&batch.bytes, &self.watched),
             false => batch::look(&batch.bytes, &self.watched, self.limit),
         };
-        let fault = |error: Malformed| PipelineError::Source {
+        let facts = facts.map_err(|error| PipelineError::Source {
             resource: self.plan.exposure.id.clone(),
             reason: error.to_string(),
-        };
-        let facts = facts.map_err(fault)?;
-        let mapped = |plan: &Arc<Plan>| -> Result<Chunk, PipelineError> {
-            let place = || plan.exposure.id.to_string();
-            let mut chunk = read::whole(plan, Cursor::new(&batch.bytes[..]))
-                .map_err(|source| PipelineError::Read { file: place(), source })?;
-            long::name(plan, &batch.bytes, &mut chunk.rejects).map_err(fault)?;
-            Ok(chunk)
-        };
+        })?;
+        let mapped = |plan: &Arc<Plan>| Looks::mapped(plan, &batch.bytes);
         let chunk = mapped(&self.plan)?;
         Ok(Looked { facts, chunk, others: self.others.iter().map(mapped).collect::<Result<_, _>>()? })
     }

@@ -239,7 +239,6 @@ impl Bridge {
         standing.mapping.clone_from(&plan.hash);
         let member = Member::new(plan, rows, standing, accepts);
         let is_snapshot = matches!(rows.source.changes, Changes::Snapshot);
-        let is_table = matches!(rows.source.relation, Relation::Table { .. });
         let stage = match &member.standing.phase {
             _ if is_new => Stage::New,
             _ if !has_others => Stage::Alone,
@@ -248,8 +247,6 @@ impl Bridge {
                 Stage::Everything { after: after.clone(), only_null_keys: *only_null_keys, mark: mark.clone() }
             }
             Phase::Changes { .. } if is_snapshot => Stage::New,
-            // Rows of one key are asked for by what is staged of each version.
-            Phase::Changes { .. } if is_table && !self.staging.repeated_keys(id, 1).await?.is_empty() => Stage::Alone,
             Phase::Changes { comparing: Some(_), .. } if !member.is_open(self).await? => Stage::Alone,
             Phase::Changes { mark, comparing } => Stage::Changes {
                 mark: mark.clone(),
@@ -278,12 +275,6 @@ impl Bridge {
                 return (close(around, (lead, others), (Err(error), Instant::now())).await, false);
             }
         };
-        // Which rows have the key of another is asked for by what is staged of each version.
-        let is_table = matches!(rows.source.relation, Relation::Table { .. });
-        let follows = !matches!(rows.source.changes, Changes::Snapshot);
-        if !is_one && is_table && follows && !shape.is_unique(&rows.key_columns) {
-            return (Vec::new(), true);
-        }
         if let (Stage::Changes { mark: earliest, .. }, Phase::Changes { mark, .. }) = (&stage, &mut lead.standing.phase)
         {
             mark.clone_from(earliest);
