@@ -491,11 +491,13 @@ fn a_version_that_is_read_along_does_not_look_for_itself() {
 fn a_reading_for_both_that_is_killed_goes_on() {
     let mut seed = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64 | 1;
     std::io::Write::write_all(&mut std::io::stderr(), format!("seed {seed}\n").as_bytes()).unwrap();
-    let schema = "create table ITEMS (NO integer primary key, NAME text, QTY integer, SEQ integer);
+    let unique = "create table ITEMS (NO integer primary key, NAME text, QTY integer, SEQ integer);
          with recursive c(i) as (select 1 union all select i + 1 from c where i < 10000)
          insert into ITEMS select i, 'item ' || i, case when i % 997 = 3 then 'x' else i end, i from c;";
     let changes = "update ITEMS set QTY = 7, NAME = 'new', SEQ = SEQ + 20000 where NO % 3 = 0; delete from ITEMS where NO % 50 = 7;";
-    for way in ["snapshot = true", "watermark = { column = 'SEQ' }\nreconcile = 'every 1ms'"] {
+    let twofold = unique.replace("primary key", "not null");
+    let watermark = "watermark = { column = 'SEQ' }\nreconcile = 'every 1ms'";
+    for (way, schema) in [("snapshot = true", unique), (watermark, unique), (watermark, twofold.as_str())] {
         let source = format!("[source.table]\ntable = 'ITEMS'\nbatch_rows = 250\nchunk_rows = 800\n{way}\n");
         let make = || {
             let old = Legacy::new(&source, FIRST, schema);
