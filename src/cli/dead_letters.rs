@@ -216,7 +216,7 @@ fn print_one(context: &Context, letter: &DeadLetter) {
         ("field", field),
         ("expected", reject.expected.clone()),
         ("found", reject.found.clone()),
-        ("first seen", letter.created_at.to_string()),
+        ("last found", letter.created_at.to_string()),
         ("run", letter.run.to_string()),
         ("landed as", letter.blob.to_string()),
     ] {

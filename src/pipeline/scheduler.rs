@@ -73,6 +73,7 @@ async fn follow(bridge: Arc<Bridge>, plan: Arc<Plan>, waiting: CancellationToken
     let mut failures: u32 = 0;
     let mut first = true;
     let mut bell = Bell::default();
+    bridge.along.lock().listens(&plan.exposure.id, Arc::clone(&bell.rings));
     while !waiting.is_cancelled() {
         // The first look after a start is for somebody who watches: it waits for files that have just arrived.
         let patience = if first { FIRST_PATIENCE } else { Duration::ZERO };
@@ -115,7 +116,7 @@ async fn follow(bridge: Arc<Bridge>, plan: Arc<Plan>, waiting: CancellationToken
     }
 }
 
-/// Rings when a file comes into a watched inbox.
+/// Rings when a file comes into a watched inbox, and when a version is to read for itself what another one read for it.
 #[derive(Default)]
 struct Bell {
     rings: Arc<Notify>,

@@ -12,6 +12,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use tokio::sync::Notify;
+
 use super::file::{Judgement, Passage};
 use super::scheduler::SCHEDULE;
 use super::sync::{Request, Summary};
@@ -20,9 +22,24 @@ use super::world::World;
 use super::{Bridge, PipelineError};
 use crate::adapters::inbox::Candidate;
 use crate::landing::LandingError;
-use crate::mapping::{Changes, Operation, Origin, Plan, ROW, Relation, Rows};
+use crate::mapping::{Operation, Origin, Plan, ROW, Relation, Rows};
 use crate::record::ResourceId;
 use crate::staging::{FileEntry, NewFile, RunId, RunOutcome, StagingError};
+
+/// Versions that the lowest one reads along with it, and what wakes them when it does not any more.
+#[derive(Default)]
+pub(super) struct Along {
+    /// Those that were read so when the lowest one was read last: the hashes of the mappings of both.
+    taken: HashMap<ResourceId, (String, String)>,
+    bells: HashMap<ResourceId, Arc<Notify>>,
+}
+
+impl Along {
+    /// Rings where a version is not read along any more.
+    pub(super) fn listens(&mut self, id: &ResourceId, bell: Arc<Notify>) {
+        self.bells.insert(id.clone(), bell);
+    }
+}
 
 impl World {
     /// The version that has the files fetched which a plan reads; `None` when that is the plan itself.
@@ -35,7 +52,7 @@ impl World {
     }
 
     /// The versions that read a table, query or service together with this one, which is the first of them.
-    fn together(&self, plan: &Arc<Plan>) -> Vec<Arc<Plan>> {
+    pub(super) fn together(&self, plan: &Arc<Plan>) -> Vec<Arc<Plan>> {
         let id = &plan.exposure.id;
         let mut others: Vec<Arc<Plan>> = self
             .plans
@@ -119,10 +136,7 @@ fn differences_of_rows(one: &Plan, other: &Plan) -> Option<Vec<&'static str>> {
     let has_row = |rows: &Rows| rows.columns.iter().any(|name| name == ROW);
     columns |= !has_row(ours) && !has_row(theirs);
     columns &= has_row(ours) == has_row(theirs);
-    // Each of its changes would have to be staged at its place between the others.
-    let is_captured = matches!(own.changes, Changes::Capture(_)) || matches!(its.changes, Changes::Capture(_));
     let all = [
-        (is_captured, "`cdc`, which each version follows for itself"),
         (!one.schedule.is_like(&other.schedule), "`schedule`"),
         (!columns, "the columns, of which `_row` is made"),
         (!condition, "`where`"),
@@ -158,6 +172,11 @@ pub fn read_apart(plans: &[Arc<Plan>]) -> Vec<String> {
         }
     }
     found
+}
+
+/// By what it is known that a version was taken along by this lead: both as they are mapped now.
+fn pair(version: &Plan, lead: &Plan) -> (String, String) {
+    (version.hash.clone(), lead.hash.clone())
 }
 
 fn changed_meanwhile(plan: &Plan) -> PipelineError {
@@ -223,32 +242,56 @@ impl Bridge {
     }
 
     /// Of these versions, which have one schedule, those that are read when it has come for this one: the lowest has the others
-    /// read along that stand where it does; any other one reads for itself unless it is one of these.
+    /// read along that stand where it does; any other one reads for itself unless it is one of these. Who is, the lowest
+    /// decides: another one looks where it stands only where that has not been decided, or has been against it.
     async fn due_together(
         &self,
         plan: &Arc<Plan>,
         versions: Vec<Arc<Plan>>,
         request: Request,
     ) -> Result<Vec<Arc<Plan>>, PipelineError> {
+        let id = &plan.exposure.id;
         let lead = versions.iter().min_by_key(|version| version.exposure.id.version()).unwrap_or(plan);
-        if lead.exposure.id != plan.exposure.id {
-            let is_read = self.goes_along(plan, lead, request).await?;
+        if lead.exposure.id != *id {
+            let is_taken = self.along.lock().taken.get(id) == Some(&pair(plan, lead));
+            if is_taken {
+                return Ok(Vec::new());
+            }
+            tracing::debug!(resource = %id, lead = %lead.exposure.id, "looks whether it is read along");
+            let is_read = !self.going_along(lead, vec![Arc::clone(plan)], request).await?.is_empty();
             return Ok(if is_read { Vec::new() } else { vec![Arc::clone(plan)] });
         }
-        let mut due = vec![Arc::clone(plan)];
-        for version in versions.iter().filter(|version| version.exposure.id != plan.exposure.id) {
-            if self.goes_along(version, plan, request).await? {
-                due.push(Arc::clone(version));
+        let others: Vec<_> = versions.iter().filter(|version| version.exposure.id != *id).cloned().collect();
+        let going = self.going_along(plan, others.clone(), request).await?;
+        let mut along = self.along.lock();
+        let were: Vec<_> = others.iter().filter(|other| along.taken.remove(&other.exposure.id).is_some()).collect();
+        along.taken.extend(going.iter().map(|version| (version.exposure.id.clone(), pair(version, plan))));
+        for other in were.into_iter().filter(|other| !along.taken.contains_key(&other.exposure.id)) {
+            // It has stayed behind, and waits for its own schedule, be that a day: it reads for itself at once.
+            if let Some(bell) = along.bells.get(&other.exposure.id) {
+                bell.notify_one();
             }
         }
-        Ok(due)
+        Ok(std::iter::once(Arc::clone(plan)).chain(going).collect())
     }
 
-    async fn goes_along(&self, version: &Arc<Plan>, lead: &Arc<Plan>, request: Request) -> Result<bool, PipelineError> {
-        match &version.origin {
-            Origin::Rows(_) => self.rows_go_along(version, lead, request).await,
-            _ => self.poll_goes_along(version).await,
+    /// Those of these versions that can read along with the one that leads, as all stand now.
+    async fn going_along(
+        &self,
+        lead: &Arc<Plan>,
+        versions: Vec<Arc<Plan>>,
+        request: Request,
+    ) -> Result<Vec<Arc<Plan>>, PipelineError> {
+        if matches!(lead.origin, Origin::Rows(_)) {
+            return self.rows_going_along(lead, versions, request).await;
         }
+        let mut going = Vec::new();
+        for version in versions {
+            if self.poll_goes_along(&version).await? {
+                going.push(version);
+            }
+        }
+        Ok(going)
     }
 
     /// Whether what a run of this version has failed for may leave others well that are read with it.

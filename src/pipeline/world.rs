@@ -18,6 +18,7 @@ use super::progress::Progress;
 use super::retry::Budgets;
 use super::tables::Shapes;
 use super::tuning::{Configured, Tuning};
+use super::versions::Along;
 use crate::adapters::inbox::Door;
 use crate::adapters::soap::Service;
 use crate::adapters::sql::Database;
@@ -240,6 +241,8 @@ pub struct Bridge {
     pub(super) left: Mutex<LeftFiles>,
     /// Versions that have all that was landed for another one, each with the hash of its mapping.
     pub(super) fed: Mutex<HashMap<ResourceId, String>>,
+    /// Versions that are read along with the lowest one.
+    pub(super) along: Mutex<Along>,
     /// Second tries that backends have left.
     pub(super) budgets: Arc<Budgets>,
     /// What is known of tables that are read.
@@ -261,6 +264,7 @@ impl Bridge {
             tuning: Tuning::default(),
             left: Mutex::default(),
             fed: Mutex::default(),
+            along: Mutex::default(),
             budgets: Arc::default(),
             shapes: Shapes::default(),
         }

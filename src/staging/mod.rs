@@ -34,7 +34,7 @@ pub use query::{
 pub use relation::{INCLUDED_BYTES, Include, Included, Link, Related};
 pub use run::{
     Balance, Batch, Checkpoint, Committed, DeadLetter, DeadLetterFilter, DeadLetterState, FileEntry, FileId,
-    FileSequence, FileState, LiveRead, NewFile, Place, Run, RunId, RunOutcome, RunState, Unrepeated,
+    FileSequence, FileState, LiveRead, NewFile, Place, Run, RunId, RunOutcome, RunState, Unfound, Unrepeated,
 };
 pub use source::{
     ChangeInput, ChangeKind, Deletion, Ends, KnownBad, Noted, SnapshotId, SourcePosition, SweepRefusal, Swept,
@@ -509,6 +509,12 @@ pub trait Staging: Operations + Meanwhile {
 
     /// Closes such letters where that is so no more; answers how many.
     async fn close_unrepeated(&self, resource: &ResourceId, which: Unrepeated) -> Result<u64, StagingError>;
+
+    /// The keys of open dead letters of other records of a source, which may be mended there.
+    async fn bad_keys(&self, resource: &ResourceId, limit: usize) -> Result<Vec<String>, StagingError>;
+
+    /// Closes dead letters of records that were not found again; answers how many.
+    async fn close_unfound(&self, resource: &ResourceId, which: Unfound) -> Result<u64, StagingError>;
 
     /// Closes an open dead letter; answers whether it was open.
     async fn resolve_dead_letter(&self, id: i64, state: DeadLetterState) -> Result<bool, StagingError>;

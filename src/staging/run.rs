@@ -353,7 +353,7 @@ pub struct DeadLetter {
     pub reject: Reject,
     /// How it stands.
     pub state: DeadLetterState,
-    /// When it was first found.
+    /// When it was found last.
     pub created_at: Timestamp,
     /// When it was closed.
     pub resolved_at: Option<Timestamp>,
@@ -371,10 +371,25 @@ pub enum Unrepeated {
         /// The run.
         run: RunId,
     },
-    /// All that there is was read since this snapshot was begun: those that were not found again since.
-    All(SnapshotId),
     /// Those of whose key there is no document at all.
     Gone,
+}
+
+/// Which dead letters of records are such no more: those that a later reading has not found again, although it has read the
+/// record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unfound {
+    /// All that there is was read since this snapshot was begun: whatever it has not found again has come whole, or is gone.
+    All(SnapshotId),
+    /// Of keys of which this snapshot has brought a document.
+    Brought(SnapshotId),
+    /// Of these keys, of which this run has read all records.
+    Keys {
+        /// The keys.
+        keys: Vec<String>,
+        /// The run.
+        run: RunId,
+    },
 }
 
 /// A record's place in its input.

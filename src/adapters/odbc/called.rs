@@ -89,7 +89,14 @@ fn came_out(
             let text = session.page.decode(text).map_err(|_| wrong("is no text of the source's `encoding`"))?;
             Ok(Some(text.into_owned().into_bytes()))
         }
-        kind => canon::alone(kind, text).map(Some).ok_or_else(|| wrong("is no value of its type")),
+        kind => {
+            let is_dated = matches!(kind, ColumnKind::Date | ColumnKind::DateTime | ColumnKind::DateTimeOffset);
+            let text = match is_dated && session.quirks.writes_short_years {
+                true => canon::with_whole_year(text),
+                false => text.into(),
+            };
+            canon::alone(kind, &text).map(Some).ok_or_else(|| wrong("is no value of its type"))
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! The text that a driver gives is not trusted: `2.4690` and `2.469`, `1` and `1.0`, `t` and `1` are the same value.
 
+use std::borrow::Cow;
 use std::io::Write;
 
 use crate::decode::rows::{BatchWriter, CellFault, ColumnKind};
@@ -207,6 +208,16 @@ fn float(raw: &[u8], out: &mut Vec<u8>) -> Option<()> {
     Some(())
 }
 
+/// A date or a time with a date, whose year of fewer than four digits gets the zeros before it.
+pub(super) fn with_whole_year(raw: &[u8]) -> Cow<'_, [u8]> {
+    let text = raw.trim_ascii_start();
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if !(1..4).contains(&digits) || text.get(digits) != Some(&b'-') {
+        return Cow::Borrowed(raw);
+    }
+    Cow::Owned([&b"000"[digits - 1..], text].concat())
+}
+
 /// A date. A time behind it is taken where it is midnight: some databases know no dates without one.
 fn date(raw: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let rest = day(raw.trim_ascii(), out)?;
@@ -402,6 +413,24 @@ mod tests {
             (ColumnKind::Uuid, "a0ee", None),
         ] {
             assert_eq!(written(kind, raw).as_deref(), expected, "{kind:?} {raw}");
+        }
+    }
+
+    #[test]
+    fn a_short_year_gets_its_zeros() {
+        for (raw, expected) in [
+            ("1-01-01", "0001-01-01"),
+            ("1-01-01 00:00:00.000", "0001-01-01 00:00:00.000"),
+            ("99-12-31", "0099-12-31"),
+            ("999-12-31", "0999-12-31"),
+            ("1000-01-01", "1000-01-01"),
+            ("0001-01-01", "0001-01-01"),
+            ("12:00:00", "12:00:00"),
+            ("-1-01-01", "-1-01-01"),
+            ("1", "1"),
+            ("", ""),
+        ] {
+            assert_eq!(&*with_whole_year(raw.as_bytes()), expected.as_bytes(), "{raw}");
         }
     }
 

@@ -82,12 +82,12 @@ pub(super) fn table(session: &Session, setup: &Setup, wanted: &TableName) -> Res
         // Its columns are told by what a select brings; all else is told without.
         Err(error) if error.kind == SqlErrorKind::Rights => {
             let (granted, hidden) = granted(session, &info.name).unwrap_or_default();
+            info.hidden = hidden;
             match granted.is_empty() {
                 true => unreadable(session, &mut info),
                 false => {
                     let granted: Vec<_> = granted.iter().map(|name| session.dialect.quoted(name)).collect();
                     info.columns = columns(session, setup, &info.name, &granted.join(", "))?;
-                    info.hidden = hidden;
                 }
             }
         }
@@ -129,13 +129,23 @@ fn granted(session: &Session, name: &TableName) -> Result<(Vec<String>, Vec<Stri
              where table_schema = coalesce(nullif(?, ''), database()) and table_name = ? order by ordinal_position",
             &name.catalog,
         ),
+        Dialect::SqlServer => {
+            let written = quoted(session, name);
+            let sql = "select name, coalesce(has_perms_by_name(?, 'OBJECT', 'SELECT', name, 'COLUMN'), 0) \
+                       from sys.columns where object_id = object_id(?) order by column_id";
+            return Ok(by_right(texts(session, sql, &[&written, &written])?));
+        }
         _ => return Ok(Default::default()),
     };
-    let rows = texts(session, sql, &[place.as_deref().unwrap_or_default(), &name.table])?;
+    Ok(by_right(texts(session, sql, &[place.as_deref().unwrap_or_default(), &name.table])?))
+}
+
+/// The names of rows in which the right stands beside them, and of those in which it does not.
+fn by_right(rows: Texts) -> (Vec<String>, Vec<String>) {
     let (granted, hidden): (Texts, Texts) =
         rows.into_iter().partition(|row| row.get(1).is_some_and(|cell| cell.as_deref() == Some("1")));
     let names = |rows: Texts| rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect();
-    Ok((names(granted), names(hidden)))
+    (names(granted), names(hidden))
 }
 
 /// The one table that is meant.

@@ -17,7 +17,7 @@ pub(super) enum Ask {
     Text { wide: bool, units: usize, declared: bool },
     /// Text with a letter before it that says what it is ([`super::told`]). The most units, with the letter.
     Marked { units: usize },
-    /// ASCII: numbers, dates. It is doubted where the driver says the same of several times.
+    /// ASCII: numbers, dates. It is doubted where what the driver says of a time is not always what it is.
     Ascii { units: usize, is_doubted: bool },
     /// A bit.
     Bit,
@@ -126,6 +126,9 @@ fn ask_for(session: &Session, kind: ColumnKind, words: &str, max_value: usize) -
         ColumnKind::DateTime | ColumnKind::DateTimeOffset
             if session.quirks.bends_values && session.dialect == Dialect::Postgres =>
         {
+            Ask::Ascii { units: DIGITS, is_doubted: true }
+        }
+        ColumnKind::Date | ColumnKind::DateTime | ColumnKind::DateTimeOffset if session.quirks.writes_short_years => {
             Ask::Ascii { units: DIGITS, is_doubted: true }
         }
         _ => ASCII,

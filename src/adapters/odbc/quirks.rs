@@ -73,6 +73,8 @@ pub struct Quirks {
     pub gives_again: bool,
     /// Whether it makes other values of those that it does not understand. The database is asked for their text instead.
     pub bends_values: bool,
+    /// Whether it writes years before 1000 without their leading zeros: `1-01-01`.
+    pub writes_short_years: bool,
     /// Whether values can be bound to `?` at all.
     pub binds: bool,
     /// Whether what comes out of a procedure's arguments comes as a last result, too.
@@ -110,6 +112,7 @@ const USUAL: Quirks = Quirks {
     gives_digits: false,
     gives_again: false,
     bends_values: false,
+    writes_short_years: false,
     binds: true,
     gives_out_as_rows: false,
     sections: &[],
@@ -209,6 +212,7 @@ pub(super) static QUIRKS: &[Quirks] = &[
         text: TextWidth::Narrow,
         cancel: Cancel::Breaks,
         keeps_widths: true,
+        writes_short_years: true,
         dialect: Some(Dialect::SqlServer),
         ..USUAL
     },

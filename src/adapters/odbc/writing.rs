@@ -36,7 +36,7 @@ enum View<'b> {
         cells: TextColumnSlice<'b, u8>,
         limit: usize,
     },
-    /// ASCII, one text of which may be another value.
+    /// ASCII, which may not be taken as it is.
     Doubted {
         cells: TextColumnSlice<'b, u8>,
         kind: ColumnKind,
@@ -62,13 +62,16 @@ pub(super) struct Writing<'w> {
     page: &'w CodePage,
     /// The longest value, in bytes.
     limit: usize,
+    /// Whether years may lack their leading zeros.
+    has_short_years: bool,
     scratch: Vec<u8>,
 }
 
 impl<'w> Writing<'w> {
     pub(super) fn new(fetch: &Fetch<'w>) -> Writing<'w> {
         let Fetch { session, setup, plan, cut, .. } = *fetch;
-        Writing { plan, cut, setup, page: &session.page, limit: setup.config.max_value, scratch: Vec::new() }
+        let (page, has_short_years) = (&session.page, session.quirks.writes_short_years);
+        Writing { plan, cut, setup, page, limit: setup.config.max_value, has_short_years, scratch: Vec::new() }
     }
 
     /// Writes all rows of a block. False where no more are wanted.
@@ -136,7 +139,11 @@ impl<'w> Writing<'w> {
 
     /// A value that was read by itself.
     pub(super) fn ascii(&mut self, kind: ColumnKind, is_doubted: bool, raw: &[u8], out: &mut BatchWriter) {
-        if is_doubted && raw == FOR_EVER {
+        if !is_doubted {
+            canon::ascii(kind, raw, &mut self.scratch, out);
+        } else if self.has_short_years {
+            canon::ascii(kind, &canon::with_whole_year(raw), &mut self.scratch, out);
+        } else if raw == FOR_EVER {
             out.fault(CellFault::Invalid, raw);
         } else {
             canon::ascii(kind, raw, &mut self.scratch, out);

@@ -133,7 +133,7 @@ pub struct TableInfo {
     pub missing_rights: Vec<String>,
     /// Whether one of these is the right to read its rows.
     pub is_unreadable: bool,
-    /// The columns that the account may not read, where it may read others. They may be among the columns or not.
+    /// The columns that the account may not read, where that is known of each. They may be among the columns or not.
     pub hidden: Vec<String>,
 }
 
@@ -143,8 +143,14 @@ impl TableInfo {
         let is_wanted = |hidden: &&String| wanted.iter().any(|wanted| wanted.eq_ignore_ascii_case(hidden));
         let hidden: Vec<&str> = self.hidden.iter().filter(is_wanted).map(String::as_str).collect();
         let names = hidden.join(", ");
-        (!hidden.is_empty())
+        (!hidden.is_empty() && !self.is_unreadable)
             .then(|| format!("{names} of {} cannot be read: grant select ({names}) on it to the account", self.name))
+    }
+
+    /// What is wrong with reading any of its columns, and the remedy, where it is known that the account may read none. A
+    /// statement would be refused for whatever the database looks at first, be it a name that is written otherwise there.
+    pub fn refuses(&self) -> Option<String> {
+        (self.is_unreadable && !self.hidden.is_empty()).then(|| self.missing_rights.join("; "))
     }
 }
 

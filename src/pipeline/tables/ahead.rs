@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::batch::{self, Facts};
 use super::cell::Cell;
+use super::long;
 use super::row_ids::RowIds;
 use super::shape::Shape;
 use super::statement::Select;
@@ -44,6 +45,18 @@ pub(super) struct Prepared {
     pub(super) is_first: bool,
 }
 
+impl Prepared {
+    /// What it is for each version, the one that leads first.
+    pub(super) fn chunks(&self) -> impl Iterator<Item = &Chunk> {
+        std::iter::once(&self.chunk).chain(&self.others)
+    }
+
+    /// The same, to be changed.
+    pub(super) fn chunks_mut(&mut self) -> impl Iterator<Item = &mut Chunk> {
+        std::iter::once(&mut self.chunk).chain(&mut self.others)
+    }
+}
+
 /// What is looked for in a batch.
 pub(super) struct Looks {
     pub(super) plan: Arc<Plan>,
@@ -56,6 +69,16 @@ pub(super) struct Looks {
 }
 
 impl Looks {
+    /// What a batch is for one of the versions.
+    pub(super) fn mapped(plan: &Plan, bytes: &[u8]) -> Result<Chunk, PipelineError> {
+        let id = &plan.exposure.id;
+        let mut chunk = read::whole(plan, Cursor::new(bytes))
+            .map_err(|source| PipelineError::Read { file: id.to_string(), source })?;
+        let named = long::name(plan, bytes, &mut chunk.rejects);
+        named.map_err(|error| PipelineError::Source { resource: id.clone(), reason: error.to_string() })?;
+        Ok(chunk)
+    }
+
     fn look(&self, batch: &RowBatch) -> Result<Looked, PipelineError> {
         let facts = match self.ends_only {
             true => batch::end(&batch.bytes, &self.watched),
@@ -65,11 +88,7 @@ impl Looks {
             resource: self.plan.exposure.id.clone(),
             reason: error.to_string(),
         })?;
-        let mapped = |plan: &Arc<Plan>| {
-            let place = || plan.exposure.id.to_string();
-            read::whole(plan, Cursor::new(&batch.bytes[..]))
-                .map_err(|source| PipelineError::Read { file: place(), source })
-        };
+        let mapped = |plan: &Arc<Plan>| Looks::mapped(plan, &batch.bytes);
         let chunk = mapped(&self.plan)?;
         Ok(Looked { facts, chunk, others: self.others.iter().map(mapped).collect::<Result<_, _>>()? })
     }

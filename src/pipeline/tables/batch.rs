@@ -1,7 +1,7 @@
 //! A look into a batch of rows without decoding it: the cells of a few columns, as they stand there.
 
 use super::cell::Cell;
-use crate::decode::rows::{self, Column, Malformed, RowBatch, Walk};
+use crate::decode::rows::{self, BatchWriter, Column, Malformed, RowBatch, Walk};
 
 /// What of a batch is needed to go on behind it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -107,6 +107,35 @@ pub(super) fn cells_of(bytes: &[u8], names: &[String], numbers: &[u64]) -> Resul
         found.extend(positions.iter().map(|index| value(&columns, &cells, *index)).collect::<Option<Vec<Cell>>>());
     }
     Ok(found)
+}
+
+/// Only these columns of the rows of these numbers, counted from 1 and ascending; `None` where one of the columns is not there.
+pub(super) fn narrowed(bytes: &[u8], names: &[String], numbers: &[u64]) -> Result<Option<RowBatch>, Malformed> {
+    let mut walk = Walk::over(bytes)?;
+    let columns = std::sync::Arc::clone(walk.columns());
+    let Some(positions) = names.iter().map(|name| position(&columns, name)).collect::<Option<Vec<usize>>>() else {
+        return Ok(None);
+    };
+    let mut writer = BatchWriter::new(positions.iter().filter_map(|&index| columns.get(index)).cloned().collect());
+    let (mut cells, mut row_number, mut wanted) = (Vec::new(), 0, numbers.iter().peekable());
+    while let (Some(row), Some(&&next)) = (walk.next()?, wanted.peek()) {
+        row_number += 1;
+        if row_number < next {
+            continue;
+        }
+        wanted.next();
+        walk.cells(row, &mut cells)?;
+        writer.begin();
+        for index in &positions {
+            match cells.get(*index) {
+                Some(rows::Cell::Value(bytes)) => writer.value(bytes),
+                Some(rows::Cell::Fault(fault, raw)) => writer.fault(*fault, raw),
+                Some(rows::Cell::Null) | None => writer.null(),
+            }
+        }
+        writer.end();
+    }
+    Ok(Some(writer.take()))
 }
 
 /// How many of the rows of these numbers, counted from 1 and ascending, have no key: NULL stands in a column of it, and all
@@ -229,6 +258,14 @@ mod tests {
         let nulls = |name: &str, numbers: &[u64]| keyless(&bytes, &[name.to_owned()], numbers).unwrap();
         assert_eq!((nulls("AT", &[1, 3]), nulls("AT", &[1, 2]), nulls("NO", &[3, 5]), nulls("X", &[3])), (1, 0, 0, 0));
         assert_eq!(keyless(&bytes, &["NO".to_owned(), "AT".to_owned()], &[3, 5]).unwrap(), 1);
+        let narrow = narrowed(&bytes, &["at".to_owned()], &[2, 3, 5]).unwrap().unwrap();
+        let found = all_cells(&narrow, &["AT".to_owned()]).unwrap();
+        assert_eq!((narrow.rows, found.len()), (3, 2));
+        assert_eq!(
+            (found[0][0].text.as_str(), found[1][0].text.as_str()),
+            ("2026-01-01T00:00:00", "2026-01-03T00:00:00")
+        );
+        assert_eq!(narrowed(&bytes, &["X".to_owned()], &[1]).unwrap(), None);
         let found = cells_of(&bytes, &["NO".to_owned()], &[1, 3, 5]).unwrap();
         assert_eq!(found.iter().map(|cells| cells[0].text.as_str()).collect::<Vec<_>>(), ["10", "8"]);
     }
@@ -243,6 +280,7 @@ mod tests {
             let _ = first_row(&whole);
             let _ = cells_of(&whole, &["NO".to_owned()], &[1, 2, 9]);
             let _ = keyless(&whole, &["NO".to_owned()], &[1, 2, 9]);
+            let _ = narrowed(&whole, &["NO".to_owned()], &[1, 2, 9]);
         }
     }
 }

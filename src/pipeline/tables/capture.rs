@@ -59,6 +59,11 @@ impl Reading<'_> {
         if newest == mark {
             return Ok(true);
         }
+        // Where another version is ahead, up to its place: from there on both go together.
+        let newest = match self.bridge.next_place(self, &mark).await? {
+            Some(place) if place < newest => place,
+            _ => newest,
+        };
         let mut from = from;
         loop {
             let bytes = |hex: &str| unhex(hex).map(Value::Bytes);

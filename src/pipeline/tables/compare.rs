@@ -35,8 +35,8 @@ const KNOWN_FOR: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
 
 /// Keys that several rows had when they were read last.
 struct Doubtful {
-    /// As documents have them.
-    keys: HashSet<String>,
+    /// As the documents of each version have them.
+    keys: Vec<HashSet<String>>,
     /// Those of them that are there, still to be read.
     cells: Vec<Vec<Cell>>,
 }
@@ -84,8 +84,11 @@ impl Reading<'_> {
             }
         };
         self.begin_part().await?;
-        let repeated = self.bridge.staging.repeated_keys(&self.plan.exposure.id, MOST_FETCHED).await?;
-        let mut doubtful = Doubtful { keys: repeated.into_iter().collect(), cells: Vec::new() };
+        let mut doubtful = Doubtful { keys: Vec::new(), cells: Vec::new() };
+        for member in self.members() {
+            let repeated = self.bridge.staging.repeated_keys(member.id(), MOST_FETCHED).await?;
+            doubtful.keys.push(repeated.into_iter().collect());
+        }
         let keys = self.members().map(|member| member.plan.keys_only().map(Arc::new)).collect::<Option<Vec<_>>>();
         let Some(keys) = keys else { return Ok(()) };
         let (key, chunk) = (self.source().key.clone(), self.chunk_rows());
@@ -127,8 +130,8 @@ impl Reading<'_> {
         self.tell_lacking(&lacking);
         let Phase::Changes { mark, .. } = self.lead.standing.phase.clone() else { return Ok(()) };
         self.take_away(&Phase::Changes { mark, comparing: None }).await?;
-        if !doubtful.keys.is_empty() {
-            self.bridge.staging.close_unrepeated(&self.plan.exposure.id, Unrepeated::Gone).await?;
+        for (member, _) in self.members().zip(&doubtful.keys).filter(|(_, keys)| !keys.is_empty()) {
+            self.bridge.staging.close_unrepeated(member.id(), Unrepeated::Gone).await?;
         }
         Ok(())
     }
@@ -178,19 +181,15 @@ impl Reading<'_> {
             let read = read.await.map_err(|_| PipelineError::Died { file: self.plan.exposure.id.to_string() })?;
             let (of_each, facts) = read.map_err(|reason: String| self.fault(reason))?;
             rows += facts.rows;
-            // Nobody reads along where keys are doubtful.
-            let (found, numbers) =
-                of_each.first().map_or((&[][..], &[][..]), |first| (first.keys.as_slice(), first.numbers.as_slice()));
-            let again: Vec<u64> = match doubtful.keys.is_empty() || !self.asks_for_others() {
-                true => Vec::new(),
-                false => {
-                    let is_doubtful = |(key, number)| doubtful.keys.contains(key).then_some(number);
-                    let mut numbers: Vec<u64> =
-                        found.iter().zip(numbers.iter().copied()).filter_map(is_doubtful).collect();
-                    numbers.sort_unstable();
-                    numbers
+            let mut again: Vec<u64> = Vec::new();
+            if self.asks_for_others() {
+                for (found, keys) in of_each.iter().zip(&doubtful.keys).filter(|(_, keys)| !keys.is_empty()) {
+                    let numbered = found.keys.iter().zip(&found.numbers);
+                    again.extend(numbered.filter(|(key, _)| keys.contains(*key)).map(|(_, &number)| number));
                 }
-            };
+                again.sort_unstable();
+                again.dedup();
+            }
             let cells = batch::cells_of(&bytes, &self.rows.key_columns, &again);
             doubtful.cells.extend(cells.map_err(|error| self.fault(error.to_string()))?);
             let mut wanted = self.note_seen(of_each, lacking).await?;

@@ -14,7 +14,7 @@ use super::{cell::Cell, watermark};
 use crate::adapters::sql::SqlErrorKind;
 use crate::mapping::{Changes, ROW, Relation};
 use crate::pipeline::PipelineError;
-use crate::staging::{SnapshotId, Unrepeated};
+use crate::staging::{SnapshotId, Unfound};
 
 impl Reading<'_> {
     /// Begins to read everything; what changes meanwhile is found from `mark` on.
@@ -218,7 +218,7 @@ impl Reading<'_> {
         let next = Phase::Changes { mark: mark.clone(), comparing: None };
         for member in self.members() {
             if let Some(snapshot) = member.snapshot {
-                self.bridge.staging.close_unrepeated(member.id(), Unrepeated::All(snapshot)).await?;
+                self.bridge.staging.close_unfound(member.id(), Unfound::All(snapshot)).await?;
             }
         }
         self.take_away(&next).await?;

@@ -12,6 +12,7 @@ mod compare;
 mod crowd;
 mod everything;
 pub(super) mod judge;
+mod long;
 mod member;
 mod position;
 mod preview;
@@ -152,6 +153,9 @@ impl Bridge {
         wanted.extend(key.iter().filter(|name| !columns.contains(name)).cloned());
         wanted.retain(|name| name != ROW);
         let resource = || id.clone();
+        if let Some(message) = info.refuses() {
+            return Err(unasked(&**database, SqlErrorKind::Rights, message).into());
+        }
         if let Some(reason) = info.hides(&wanted) {
             return Err(PipelineError::Source { resource: resource(), reason });
         }
@@ -192,17 +196,16 @@ impl Bridge {
 }
 
 fn too_long(database: &dyn Database, name: &TableName, time: Duration) -> SqlError {
-    SqlError {
-        kind: SqlErrorKind::Timeout,
-        place: database.place(),
-        message: format!(
-            "what the columns of {name} are was not told within {}: give `timeout` more, or see what holds the catalogue up",
-            format_duration(time)
-        ),
-        state: None,
-        native: None,
-        certainty: Certainty::NotBegun,
-    }
+    let message = format!(
+        "what the columns of {name} are was not told within {}: give `timeout` more, or see what holds the catalogue up",
+        format_duration(time)
+    );
+    unasked(database, SqlErrorKind::Timeout, message)
+}
+
+/// A fault for which no statement on the table was asked.
+fn unasked(database: &dyn Database, kind: SqlErrorKind, message: String) -> SqlError {
+    SqlError { kind, place: database.place(), message, state: None, native: None, certainty: Certainty::NotBegun }
 }
 
 impl Reading<'_> {

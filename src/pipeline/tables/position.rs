@@ -95,7 +95,8 @@ pub(super) enum Mark {
 }
 
 impl Mark {
-    /// The one from which on both have still to be read; `None` where they cannot be compared.
+    /// The one from which on both have still to be read; `None` where they cannot be compared, or not be read together: of a
+    /// log each change stands in the history of its document, where none of them may be staged once more behind later ones.
     pub(super) fn earliest(&self, other: &Mark) -> Option<Mark> {
         let is_first = match (self, other) {
             (Mark::None, _) => true,
@@ -107,11 +108,17 @@ impl Mark {
                 }
                 order(own, theirs).is_le()
             }
-            (Mark::Rowversion(own), Mark::Rowversion(theirs)) | (Mark::Lsn(own), Mark::Lsn(theirs)) => {
+            (Mark::Rowversion(own), Mark::Rowversion(theirs)) => {
                 if own.len() != theirs.len() {
                     return None;
                 }
                 own <= theirs
+            }
+            (Mark::Lsn(own), Mark::Lsn(theirs)) => {
+                if own != theirs {
+                    return None;
+                }
+                true
             }
             (Mark::Version(own), Mark::Version(theirs)) => own <= theirs,
             _ => return None,
@@ -173,6 +180,8 @@ mod tests {
             (version("00ff"), version("0100"), Some(version("00ff"))),
             (version("ff"), version("0100"), None),
             (Mark::Version(8), number("7"), None),
+            (Mark::Lsn("0a".to_owned()), Mark::Lsn("0a".to_owned()), Some(Mark::Lsn("0a".to_owned()))),
+            (Mark::Lsn("0a".to_owned()), Mark::Lsn("0b".to_owned()), None),
         ] {
             assert_eq!((one.earliest(&other), other.earliest(&one)), (expected.clone(), expected), "{one:?} {other:?}");
         }

@@ -7,7 +7,7 @@ use super::reading::{Question, Reading};
 use super::watermark::{advance, begin};
 use crate::mapping::{Changes, Relation, Watermark};
 use crate::pipeline::PipelineError;
-use crate::staging::SnapshotId;
+use crate::staging::{SnapshotId, Unfound};
 
 impl Reading<'_> {
     /// Asks the statement: for everything, as a part of this snapshot, or for what has changed.
@@ -69,6 +69,9 @@ impl Reading<'_> {
                     watched.join(", ")
                 ));
             }
+            if !everything {
+                self.close_brought().await?;
+            }
             if let Some(greatest) = greatest {
                 let mut standing = self.lead.standing.clone();
                 let (Phase::Everything { mark, .. } | Phase::Changes { mark, .. }) = &mut standing.phase;
@@ -79,6 +82,17 @@ impl Reading<'_> {
             }
             return Ok(());
         }
+    }
+
+    /// Closes the dead letters of rows that have come whole: nothing says of a query that a key is one row's, so that it is what
+    /// all of its answer says. Before the mark moves.
+    async fn close_brought(&self) -> Result<(), PipelineError> {
+        for member in self.members() {
+            if let Some(snapshot) = member.snapshot {
+                self.bridge.staging.close_unfound(member.id(), Unfound::Brought(snapshot)).await?;
+            }
+        }
+        Ok(())
     }
 
     /// What `:watermark` is.

@@ -245,8 +245,7 @@ impl<'a> Reading<'a> {
         let mut coming = prepare((rows, began), (asker, Arc::clone(&self.bridge.landing)), looks, ids, walk);
         let mut rows = 0;
         let stop = self.bridge.stop.clone();
-        let is_alone = self.others.is_empty();
-        let mut waiting = (is_alone && once && snapshot.is_none() && self.asks_for_others()).then(Waiting::default);
+        let mut waiting = (once && snapshot.is_none() && self.asks_for_others()).then(Waiting::default);
         loop {
             let next = tokio::select! {
                 next = coming.next() => next,

@@ -4,7 +4,8 @@
 //! A version reads along where its source stands where it does for the others, whatever else is different. Where it does
 //! not (a new version has to read everything first, another was in the middle of that when the process died) it reads for
 //! itself, until it has come to the others: then all go on from the earliest of their marks, and what some of them had
-//! before is found equal. So a version never misses rows for having come late, and none waits for another.
+//! before is found equal. So a version never misses rows for having come late, and none waits for another. Of a log (CDC),
+//! where each change counts, those go together that stand at one place; whoever is behind reads up to the next one's place.
 //!
 //! By its schedule such a version runs for itself as well, so that nobody waits for it; when it stands where the others do, the
 //! lowest version has the rows brought for all.
@@ -74,6 +75,14 @@ impl Stage {
             Stage::New => 2,
         }
     }
+
+    /// The number of a log up to which changes are read.
+    fn lsn(&self) -> Option<&str> {
+        match self {
+            Stage::Changes { mark: Mark::Lsn(lsn), .. } => Some(lsn),
+            _ => None,
+        }
+    }
 }
 
 /// Versions that read together.
@@ -130,7 +139,11 @@ impl Bridge {
                 None => groups.push(Group { locks: vec![lock], ..Group::alone(member, stage) }),
             }
         }
-        groups.sort_by_key(|group| group.stage.rank());
+        // Of a log the farthest comes first: the others read up to where it stands then.
+        groups.sort_by(|one, other| {
+            let by_rank = one.stage.rank().cmp(&other.stage.rank());
+            by_rank.then_with(|| other.stage.lsn().cmp(&one.stage.lsn()))
+        });
         for mut group in groups {
             let _locks = std::mem::take(&mut group.locks);
             let of_each: Vec<_> = group.members.iter().map(|member| (member.plan, member.rows)).collect();
@@ -151,6 +164,29 @@ impl Bridge {
         outcomes
     }
 
+    /// The next place behind this one in a log at which another version stands that could be read along.
+    pub(super) async fn next_place(
+        &self,
+        reading: &Reading<'_>,
+        behind: &str,
+    ) -> Result<Option<String>, PipelineError> {
+        let mut next: Option<String> = None;
+        let versions = self.world.load_full().together(reading.plan);
+        for version in versions.iter().filter(|version| reading.members().all(|own| own.id() != &version.exposure.id)) {
+            let Origin::Rows(rows) = &version.origin else { continue };
+            let stored = self.staging.source_position(&version.exposure.id).await?;
+            let standing = stored.as_ref().and_then(Standing::read);
+            let standing = standing.filter(|standing| standing.source == fingerprint(&rows.source));
+            let Some(Phase::Changes { mark: Mark::Lsn(lsn), .. }) = standing.map(|standing| standing.phase) else {
+                continue;
+            };
+            if lsn.len() == behind.len() && *lsn > *behind && next.as_ref().is_none_or(|next| lsn < *next) {
+                next = Some(lsn);
+            }
+        }
+        Ok(next)
+    }
+
     async fn take<'p>(&self, plan: &'p Arc<Plan>, lane: Lane) -> Result<Taken<'p>, PipelineError> {
         let asked = self.world.load().database(plan)?;
         let Origin::Rows(rows) = &plan.origin else {
@@ -163,17 +199,24 @@ impl Bridge {
         Ok(Taken { plan, rows, asked, lock })
     }
 
-    /// Whether a version can read along with the one that leads, as both stand now. Nothing is asked of their backend.
-    pub(in crate::pipeline) async fn rows_go_along(
+    /// Those of these versions that can read along with the one that leads, as all stand now. Nothing is asked of their backend.
+    pub(in crate::pipeline) async fn rows_going_along(
         &self,
-        version: &Arc<Plan>,
         lead: &Arc<Plan>,
+        versions: Vec<Arc<Plan>>,
         request: Request,
-    ) -> Result<bool, PipelineError> {
-        let (Origin::Rows(rows), Origin::Rows(of_lead)) = (&version.origin, &lead.origin) else { return Ok(false) };
+    ) -> Result<Vec<Arc<Plan>>, PipelineError> {
+        let mut going = Vec::new();
+        let Origin::Rows(of_lead) = &lead.origin else { return Ok(going) };
         let (_, mut stage) = self.member((lead, of_lead), request, true).await?;
-        let (_, own) = self.member((version, rows), request, true).await?;
-        Ok(stage.takes(&own))
+        for version in versions {
+            let Origin::Rows(rows) = &version.origin else { continue };
+            let (_, own) = self.member((&version, rows), request, true).await?;
+            if stage.takes(&own) {
+                going.push(version);
+            }
+        }
+        Ok(going)
     }
 
     /// A version as it stands, and who could read along with it.
@@ -196,7 +239,6 @@ impl Bridge {
         standing.mapping.clone_from(&plan.hash);
         let member = Member::new(plan, rows, standing, accepts);
         let is_snapshot = matches!(rows.source.changes, Changes::Snapshot);
-        let is_table = matches!(rows.source.relation, Relation::Table { .. });
         let stage = match &member.standing.phase {
             _ if is_new => Stage::New,
             _ if !has_others => Stage::Alone,
@@ -205,8 +247,6 @@ impl Bridge {
                 Stage::Everything { after: after.clone(), only_null_keys: *only_null_keys, mark: mark.clone() }
             }
             Phase::Changes { .. } if is_snapshot => Stage::New,
-            // Rows of one key are asked for by what is staged of each version.
-            Phase::Changes { .. } if is_table && !self.staging.repeated_keys(id, 1).await?.is_empty() => Stage::Alone,
             Phase::Changes { comparing: Some(_), .. } if !member.is_open(self).await? => Stage::Alone,
             Phase::Changes { mark, comparing } => Stage::Changes {
                 mark: mark.clone(),
@@ -235,12 +275,6 @@ impl Bridge {
                 return (close(around, (lead, others), (Err(error), Instant::now())).await, false);
             }
         };
-        // Which rows have the key of another is asked for by what is staged of each version.
-        let is_table = matches!(rows.source.relation, Relation::Table { .. });
-        let follows = !matches!(rows.source.changes, Changes::Snapshot);
-        if !is_one && is_table && follows && !shape.is_unique(&rows.key_columns) {
-            return (Vec::new(), true);
-        }
         if let (Stage::Changes { mark: earliest, .. }, Phase::Changes { mark, .. }) = (&stage, &mut lead.standing.phase)
         {
             mark.clone_from(earliest);

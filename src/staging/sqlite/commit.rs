@@ -14,6 +14,7 @@ use super::convert::now_millis;
 use super::dead_letters;
 use super::fault::Fault;
 use super::files;
+use super::mended;
 use super::resource::{Registry, Resource};
 use super::snapshot::{self, Marks};
 use super::source;
@@ -93,7 +94,7 @@ fn within(connection: &Connection, resource: &Resource, batch: &Batch, order: &[
 
     let written = write_documents(connection, batch, order, &origin)?;
     dead_letters::close_settled(connection, batch, &written.repeated, &origin)?;
-    dead_letters::close_mended(connection, batch, &origin)?;
+    mended::close_mended(connection, batch, &origin)?;
     dead_letters::record(connection, batch, &batch.rejects, &origin)?;
     dead_letters::record(connection, batch, &written.repeated, &origin)?;
 

@@ -1,12 +1,10 @@
 //! Dead letters: what waits for a person.
 //!
-//! A bad record is one letter however often it is read: found again, it is updated and its attempts are counted;
-//! found again by a later run it is as new as that run, and opened again if it was settled. A record is known by its place in its
+//! A bad record is one letter however often it is read: found again, it is updated, has the time at which that was, and its
+//! attempts are counted; found again by a later run it is opened again if it was settled. A record is known by its place in its
 //! landed input. Findings about a whole file or its control totals share places with records and with one
 //! another, so those are told apart by a `subject` too. A source that is read a part at a time brings the same record in
 //! another input whenever records beside it have changed: there it is known by itself (`known_by`), too.
-
-use std::collections::HashMap;
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params, params_from_iter};
@@ -36,7 +34,7 @@ pub(super) fn record(connection: &Connection, batch: &Batch, rejects: &[Reject],
          field = excluded.field, span_offset = excluded.span_offset, span_length = excluded.span_length, \
          expected = excluded.expected, found = excluded.found, key = excluded.key, raw = excluded.raw, \
          known_by = excluded.known_by, attempts = attempts + 1, \
-         created_at = CASE WHEN run = excluded.run THEN created_at ELSE excluded.created_at END, \
+         created_at = excluded.created_at, \
          state = CASE WHEN run = excluded.run THEN state ELSE 'open' END, \
          resolved_at = CASE WHEN run = excluded.run THEN resolved_at END",
     )?;
@@ -198,44 +196,6 @@ pub(super) fn close_settled(
     Ok(())
 }
 
-/// Closes the letters of records that a source, which is read a part at a time, has now brought whole: they were mended
-/// there. Where several records may have one key, it may be another one that came. The fewer of both are looked through:
-/// where no letter is open it costs one look.
-pub(super) fn close_mended(connection: &Connection, batch: &Batch, origin: &Origin) -> Result<(), Fault> {
-    if batch.source.is_none() || !batch.is_keyed || batch.documents.is_empty() {
-        return Ok(());
-    }
-    let most = batch.documents.len();
-    let repeated = RejectCode::RepeatedKey.as_str();
-    let mut select = connection.prepare_cached(
-        "SELECT key, id FROM dead_letter WHERE resource = ?1 AND state = 'open' AND known_by IS NOT NULL \
-         AND key IS NOT NULL AND code <> ?2 LIMIT ?3",
-    )?;
-    let mut letters: HashMap<String, Vec<i64>> = HashMap::new();
-    let mut found = 0;
-    let mut rows = select.query(params![origin.resource, repeated, most as i64 + 1])?;
-    while let Some(row) = rows.next()? {
-        letters.entry(row.get(0)?).or_default().push(row.get(1)?);
-        found += 1;
-    }
-    if found <= most {
-        if !letters.is_empty() {
-            for id in batch.documents.iter().filter_map(|document| letters.get(&document.key)).flatten() {
-                close_replayed(connection, *id, origin)?;
-            }
-        }
-        return Ok(());
-    }
-    let mut close = connection.prepare_cached(
-        "UPDATE dead_letter SET state = 'replayed', resolved_at = ?3 WHERE resource = ?1 AND key = ?2 \
-         AND state = 'open' AND known_by IS NOT NULL AND code <> ?4",
-    )?;
-    for document in &batch.documents {
-        close.execute(params![origin.resource, document.key, origin.now, repeated])?;
-    }
-    Ok(())
-}
-
 /// Closes letters of records that had the key of another, where that is so no more.
 pub(super) fn close_unrepeated(
     connection: &mut Connection,
@@ -254,10 +214,6 @@ pub(super) fn close_unrepeated(
             for key in keys {
                 closed += update.execute(params![number, now, code, key, run.0])?;
             }
-        }
-        Unrepeated::All(snapshot) => {
-            let sql = format!("{CLOSE} AND created_at < (SELECT begun_at FROM snapshot WHERE id = ?4)");
-            closed += transaction.prepare_cached(&sql)?.execute(params![number, now, code, snapshot.0])?;
         }
         Unrepeated::Gone => {
             let sql =
@@ -306,7 +262,7 @@ pub(super) fn retry_failed(connection: &Connection, id: i64, reject: &Reject) ->
     let (span_offset, span_length) = reject.field_span.unzip();
     connection.execute(
         "UPDATE dead_letter SET code = ?2, field = ?3, span_offset = ?4, span_length = ?5, expected = ?6, found = ?7, \
-         key = ?8, attempts = attempts + 1 WHERE id = ?1",
+         key = coalesce(?8, key), attempts = attempts + 1 WHERE id = ?1",
         params![
             id,
             reject.code.as_str(),

@@ -24,6 +24,7 @@ mod gone;
 mod keys;
 mod list;
 mod lock;
+mod mended;
 mod operations;
 mod readers;
 mod reads;
@@ -59,7 +60,7 @@ use super::{
     ApiKey, AuditEntry, AuditFilter, Batch, Change, Committed, DeadLetter, DeadLetterFilter, DeadLetterState, Decision,
     Ends, FeedPage, FileEntry, FileId, FileSequence, Filter, Include, Included, KnownBad, ListQuery, NewApiKey,
     NewFile, Noted, Page, ResourceSpec, ResourceStatus, Run, RunId, RunLock, RunOutcome, SnapshotId, SourcePosition,
-    StagedDocument, Staging, StagingError, Swept, Tombstone, Tuned, Unrepeated,
+    StagedDocument, Staging, StagingError, Swept, Tombstone, Tuned, Unfound, Unrepeated,
 };
 use crate::record::{BlobId, Reject, RejectCode, ResourceId};
 
@@ -504,6 +505,21 @@ impl Staging for SqliteStaging {
     async fn close_unrepeated(&self, resource: &ResourceId, which: Unrepeated) -> Result<u64, StagingError> {
         self.write_to("close dead letters of repeated keys", resource, move |connection, resource| {
             dead_letters::close_unrepeated(connection, resource, &which)
+        })
+        .await
+    }
+
+    async fn bad_keys(&self, resource: &ResourceId, limit: usize) -> Result<Vec<String>, StagingError> {
+        let id = resource.clone();
+        let read = move |connection: &mut Connection, registry: &Registry| {
+            mended::bad_keys(connection, &*registry.find(connection, &id)?, limit)
+        };
+        self.read_aside("look for keys of dead letters", read).await
+    }
+
+    async fn close_unfound(&self, resource: &ResourceId, which: Unfound) -> Result<u64, StagingError> {
+        self.write_to("close dead letters that were not found again", resource, move |connection, resource| {
+            mended::close_unfound(connection, resource, &which)
         })
         .await
     }

@@ -151,6 +151,23 @@ impl<'c> Marks<'c> {
     }
 }
 
+/// The documents that the reading itself has brought, by their numbers, in order.
+pub(super) fn brought(connection: &Connection, snapshot: SnapshotId) -> Result<Vec<i64>, Fault> {
+    let mut select = connection
+        .prepare_cached("SELECT chunk, brought FROM seen WHERE snapshot = ?1 AND brought IS NOT NULL ORDER BY chunk")?;
+    let chunks = select.query_map([snapshot.0], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
+    let mut documents = Vec::new();
+    for chunk in chunks {
+        let (number, marks) = chunk?;
+        let first = number * MARKS;
+        documents.extend((first..first + MARKS).filter(|&document| {
+            let (byte, bit) = place(document);
+            marks.get(byte).is_some_and(|byte| byte & bit != 0)
+        }));
+    }
+    Ok(documents)
+}
+
 /// Forgets what the reading itself has brought.
 pub(super) fn forget_brought(connection: &mut Connection, snapshot: SnapshotId) -> Result<(), Fault> {
     connection.execute("UPDATE seen SET brought = NULL WHERE snapshot = ?1 AND brought IS NOT NULL", [snapshot.0])?;

@@ -120,6 +120,8 @@ fn most_by_the_clock(report: &Report) -> usize {
 fn three_hundred_at_once() {
     let before = Before::new(Duration::ZERO, &[("burst", 300)], "");
     before.slow(Duration::from_millis(50));
+    // Those that are let in first stay until all places are taken, however long the machine needs for that.
+    before.server.faults(|faults| faults.gathers = Some(CAP));
     let service = before.serve();
     let burst = before.kind(&service, "burst", Coming::Once(300));
     let outcome = Load::start(vec![burst], seconds(0.5), 1).join();
@@ -128,7 +130,7 @@ fn three_hundred_at_once() {
     let answered = outcome.count(|fate| matches!(fate, Fate::Good | Fate::Late));
     let refused = outcome.count(|fate| matches!(fate, Fate::Refused { .. }));
     assert_eq!(answered + refused, 300, "{:?}", outcome.fates());
-    assert!(answered >= 10 && report.most == CAP, "{answered} {}", report.most);
+    assert!(answered >= CAP && report.most == CAP, "{answered} {}", report.most);
     assert!(report.sessions.len() <= CAP, "{} sessions", report.sessions.len());
 }
 

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use tollbridge::adapters::sql::{Database, Dialect, Fence, Query, SqlErrorKind, TableName, Value};
+use tollbridge::adapters::sql::{Database, Fence, Query, SqlErrorKind, TableName, Value};
 
 use super::{Site, query, statement, text};
 use crate::support::mariadb::MariaDb;
@@ -81,18 +81,15 @@ async fn all_that_a_door_does(site: Site, way: Proxy, many: Option<&str>, slow: 
     for is_atomic in [true, false] {
         held_up(&way, site.steps(vec![insert(), statement("select i from t", &[])], is_atomic)).await.unwrap();
     }
-    // The server for tests has no catalogue for FreeTDS.
-    if site.source.dialect() != Dialect::SqlServer {
-        let permit = site.permit().await;
-        assert_eq!(held_up(&way, site.source.table(permit, whole("t"))).await.unwrap().columns.len(), 1);
-        let permit = site.permit().await;
-        assert!(held_up(&way, site.source.tables(permit)).await.unwrap().iter().any(|name| name.table == "t"));
-        let permit = site.permit().await;
-        assert!(!held_up(&way, site.source.probe(permit)).await.unwrap().product.is_empty());
-        let permit = site.permit().await;
-        let findings = held_up(&way, site.source.diagnose(permit)).await;
-        assert!(findings.iter().all(|finding| finding.is_well), "{findings:?}");
-    }
+    let permit = site.permit().await;
+    assert_eq!(held_up(&way, site.source.table(permit, whole("t"))).await.unwrap().columns.len(), 1);
+    let permit = site.permit().await;
+    assert!(held_up(&way, site.source.tables(permit)).await.unwrap().iter().any(|name| name.table == "t"));
+    let permit = site.permit().await;
+    assert!(!held_up(&way, site.source.probe(permit)).await.unwrap().product.is_empty());
+    let permit = site.permit().await;
+    let findings = held_up(&way, site.source.diagnose(permit)).await;
+    assert!(findings.iter().all(|finding| finding.is_well), "{findings:?}");
     let permit = site.permit().await;
     held_up(&way, site.source.ended(permit, Fence::new("1"))).await.unwrap();
     // Who leaves has the database asked to stop, which is held up as well.

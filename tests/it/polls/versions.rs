@@ -125,6 +125,73 @@ fn what_one_version_is_refused_the_other_has() {
     assert!(lines[1]["error"].as_str().unwrap().contains("shares with another version"), "{lines:?}");
 }
 
+/// Polls for both that are killed at any moment, also between what the one has got and the other has not: each goes on where it
+/// stands, nothing is lost, doubled or taken for gone, and as soon as both stand at one place a page is asked for once.
+#[test]
+fn a_poll_for_both_that_is_killed_goes_on() {
+    let mut seed = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64 | 1;
+    std::io::Write::write_all(&mut std::io::stderr(), format!("seed {seed}\n").as_bytes()).unwrap();
+    // The last page is no full one, be it with one less.
+    const ALL: u32 = 58;
+    const SIZE: u32 = 5;
+    let serve = |missing: Option<u32>| {
+        move |call: &crate::live::erp::Call| {
+            let page: u32 = sent(call, "P").unwrap().parse().unwrap();
+            let day = |no: u32| format!("2026-01-{:02}T00:00:00Z", 1 + no % 28);
+            let all: Vec<(u32, String)> = (1..=ALL).filter(|no| Some(*no) != missing).map(|no| (no, day(no))).collect();
+            let from = (((page - 1) * SIZE) as usize).min(all.len());
+            let rows: Vec<(u32, &str)> =
+                all[from..].iter().take(SIZE as usize).map(|(no, day)| (*no, day.as_str())).collect();
+            list(&rows, "")
+        }
+    };
+    let watermark = "watermark = { member = \"At\", overlap = \"400d\", start = \"1970-01-01T00:00:00Z\" }";
+    for (asks, way) in [("", "snapshot = true\nmax_deleted = 30"), ("<W>{watermark}</W>", watermark)] {
+        let erp = Erp::start(serve(None));
+        let mapping = polled(&format!("<P>{{page}}</P>{asks}"), &format!("{way}\npage = {{ size = {SIZE} }}"));
+        let (calm, broken) = (both(&erp, &mapping), both(&erp, &mapping));
+        let began = std::time::Instant::now();
+        let (pages, lines) = run(&erp, &calm);
+        let whole = began.elapsed();
+        assert_eq!(numbers(&lines, "staged"), [u64::from(ALL); 2], "{way}: {lines:?}");
+        let mut killed = 0;
+        for _ in 0..20 {
+            if killed == 6 {
+                break;
+            }
+            let mut command = broken.command(&["sync", "--all", "--full"]);
+            if killed > 0 {
+                command = broken.command(&["sync", "--all"]);
+            }
+            let quiet = std::process::Stdio::null;
+            let mut child = command.stdout(quiet()).stderr(quiet()).spawn().unwrap();
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            std::thread::sleep(std::time::Duration::from_micros(seed % whole.as_micros().max(1) as u64));
+            killed += u32::from(child.try_wait().unwrap().is_none());
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        assert!(killed > 0, "{way}");
+        run(&erp, &broken);
+        for version in [1, 2] {
+            assert_eq!(of(&broken, version), of(&calm, version), "{way}, version {version}");
+            assert_eq!(of(&broken, version).len(), ALL as usize);
+        }
+        // They stand together again: each page is asked for once, and what is gone is gone for both.
+        erp.script(serve(Some(17)));
+        let (calls, lines) = run(&erp, &broken);
+        assert_eq!((calls, &lines[0]["read_together_with"]), (pages, &json!(["items.v2"])), "{way}: {lines:?}");
+        let left = if way.starts_with("snapshot") { ALL - 1 } else { ALL };
+        assert_eq!(
+            (keys(&broken, 1).len(), keys(&broken, 2).len()),
+            (left as usize, left as usize),
+            "{way}: {lines:?}"
+        );
+    }
+}
+
 #[test]
 fn check_says_why_two_versions_call_apart() {
     let erp = Erp::start(|_| list(&[(1, DAY)], ""));

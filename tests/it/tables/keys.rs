@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 use super::{FIELDS, Legacy, counts};
 use crate::support::postgres::Postgres;
 
-const TABLE: &str = "[source.table]\ntable = 'ITEMS'\nbatch_rows = 4\nchunk_rows = 10\n";
+pub(super) const TABLE: &str = "[source.table]\ntable = 'ITEMS'\nbatch_rows = 4\nchunk_rows = 10\n";
 
 /// The codes and keys of the dead letters that are open.
-fn letters(old: &Legacy) -> Vec<(String, String, String)> {
+pub(super) fn letters(old: &Legacy) -> Vec<(String, String, String)> {
     let (said, code) = old.site.json(&["dead-letters", "list"]);
     assert_eq!(code, 0, "{said:?}");
     let text = |letter: &Value, name: &str| letter[name].as_str().unwrap_or_default().to_owned();
@@ -18,7 +18,7 @@ fn letters(old: &Legacy) -> Vec<(String, String, String)> {
     letters
 }
 
-fn notes(run: &Value) -> String {
+pub(super) fn notes(run: &Value) -> String {
     run["notes"].as_array().unwrap().iter().map(|note| note.as_str().unwrap()).collect::<Vec<_>>().join("\n")
 }
 
@@ -198,83 +198,6 @@ fn a_row_without_a_key_forbids_nothing_and_one_whose_key_cannot_be_read_does_and
         assert_eq!((&run["deleted"], old.keys().len()), (&json!(0), 2), "{source}: {run}");
         assert!(said.starts_with("not this time: one record could not be read"), "{source}: {said}");
     }
-}
-
-#[test]
-fn a_bad_row_is_one_dead_letter_however_often_it_is_read() {
-    let source = format!("{TABLE}watermark = {{ column = 'SEQ', overlap = 5 }}\n");
-    let unique = "create table ITEMS (NO text primary key, NAME text, QTY integer, SEQ integer);";
-    let fields = FIELDS.replace("blank = 'null'", "blank = 'null', max_length = 5");
-    let twofold = "create table ITEMS (NO text, NAME text, QTY integer, SEQ integer);";
-    for table in [unique, twofold] {
-        let rows =
-            "insert into ITEMS values ('a', 'A', 1, 1), ('b', 'B', 'x', 2), ('c', 'C', 1, 3), (null, 'N', 1, 4);";
-        let old = Legacy::new(&source, &fields, &format!("{table} {rows}"));
-        old.sync();
-        let first = letters(&old);
-        assert_eq!(first.len(), 2, "{first:?}");
-        for round in 0..4usize {
-            old.sql(&format!("update ITEMS set QTY = {round} + 10, SEQ = SEQ + 1 where NO = 'c'"));
-            // Where its key says which row it is, it is the same one, be it bad in another field.
-            if table == unique {
-                let bad = ["NAME = 'too long', QTY = 1", "NAME = 'B', QTY = 'x'"][round % 2];
-                old.sql(&format!("update ITEMS set {bad} where NO = 'b'"));
-            }
-            let run = old.sync();
-            assert!(run["dead"].as_u64().unwrap() >= 2, "{run}");
-            let keys = |letters: &[(String, String, String)]| {
-                letters.iter().map(|(_, key, _)| key.clone()).collect::<std::collections::BTreeSet<_>>()
-            };
-            let now = letters(&old);
-            assert_eq!((now.len(), keys(&now)), (2, keys(&first)), "{run}");
-            if table == twofold {
-                assert_eq!(now, first, "{run}");
-            }
-        }
-        let (shown, _) = old.site.json(&["dead-letters", "show", &id_of(&old, "b")]);
-        assert!(shown[0]["attempts"].as_u64().unwrap() > 4, "{shown:?}");
-        let landed = shown[0].to_string();
-        assert!(landed.contains("value.bad_type") && landed.contains("78"), "{landed}");
-        // Mended at the source, it is none any more.
-        old.sql("update ITEMS set QTY = 5, SEQ = SEQ + 10 where NO = 'b'");
-        old.sync();
-        assert_eq!(old.documents()["b"]["qty"], 5);
-        if table == unique {
-            assert_eq!(letters(&old).len(), 1);
-        }
-    }
-}
-
-/// The number of the dead letter of a key.
-fn id_of(old: &Legacy, key: &str) -> String {
-    let (listed, _) = old.site.json(&["dead-letters", "list"]);
-    let of_key = listed.iter().find(|letter| letter["key"] == key);
-    of_key.unwrap_or_else(|| panic!("{listed:?}"))["id"].to_string()
-}
-
-#[test]
-fn a_row_that_is_known_to_be_bad_is_not_fetched_by_each_comparison() {
-    let source = format!("{TABLE}watermark = {{ column = 'SEQ' }}\nreconcile = 'every 1ms'\n");
-    let old = Legacy::new(
-        &source,
-        FIELDS,
-        "create table ITEMS (NO text primary key, NAME text, QTY text, SEQ integer);
-         insert into ITEMS values ('a', 'A', 1, 10), ('b', 'B', 'x', null), ('c', 'C', 1, 11);",
-    );
-    old.sync();
-    assert_eq!(letters(&old).len(), 1);
-    for _ in 0..2 {
-        let run = old.sync();
-        assert_eq!((&run["dead"], notes(&run).contains("had no document")), (&json!(0), false), "{run}");
-    }
-    // One that is new is, and a mapping that may take it looks at all of them again.
-    old.sql("insert into ITEMS values ('d', 'D', 1, null)");
-    let run = old.sync();
-    assert!(notes(&run).contains("1 rows of the source had no document"), "{run}");
-    let fields = FIELDS.replace("qty = { from = 'QTY', type = 'integer' }", "qty = { from = 'QTY' }");
-    old.mapping("", &source, &fields);
-    old.sync();
-    assert_eq!((old.keys().concat().as_str(), letters(&old).len()), ("abcd", 0));
 }
 
 #[test]

@@ -5,8 +5,10 @@
 mod broken;
 mod changes;
 mod ends;
+mod freetds;
 mod keys;
 mod kill;
+mod letters;
 mod mariadb;
 mod odbc_faults;
 mod old_tls;
@@ -18,6 +20,7 @@ mod sql_server;
 mod sql_server_faults;
 mod sql_server_ways;
 mod together;
+mod together_log;
 mod too_long;
 mod types;
 

@@ -146,11 +146,7 @@ impl Case {
 
     /// What is read of it, and what would be read without its preset.
     fn check(&self, kind: &str, backend: &str, password: Option<&str>) {
-        // Through FreeTDS the server for tests has no catalogue.
-        let source = match backend.contains("FreeTDS") {
-            true => format!("[source.query]\nsql = 'SELECT * FROM {} ORDER BY NO'\nsnapshot = true\n", self.table()),
-            false => format!("[source.table]\ntable = '{}'\nsnapshot = true\n", self.table()),
-        };
+        let source = format!("[source.table]\ntable = '{}'\nsnapshot = true\n", self.table());
         let fields = format!("no = {{ from = 'NO', required = true }}\n{}", self.fields);
         let old = Legacy::with_kind(kind, backend, &source, &fields);
         if let Some(password) = password {
@@ -219,9 +215,6 @@ fn presets_over_sql_server_and_through_freetds() {
             format!("host = \"127.0.0.1\"\nport = {port}\ndatabase = \"erp\"\nencryption = \"off\"\n{account}");
         case.check("mssql", &direct, Some("Pa$$w0rd"));
         let odbc = format!("connection = \"Driver=FreeTDS;Server=127.0.0.1;Port={port};Database=erp\"\n{account}");
-        // FreeTDS writes the year 1 with one digit, which is no date: such a row is a letter.
-        if case.preset != "as400" {
-            case.check("odbc", &odbc, Some("Pa$$w0rd"));
-        }
+        case.check("odbc", &odbc, Some("Pa$$w0rd"));
     }
 }

@@ -9,6 +9,8 @@ pub(crate) struct Faults {
     pub(crate) only: Option<String>,
     /// Before the answer begins.
     pub(crate) stall: Duration,
+    /// Before that: until so many requests have been at work at once.
+    pub(crate) gathers: Option<usize>,
     /// After so many rows, for so long.
     pub(crate) stall_mid_rows: Option<(u64, Duration)>,
     /// After so many rows, in the midst of the next one.

@@ -1,6 +1,7 @@
 //! The catalog: `sys.*` and `INFORMATION_SCHEMA.*`, kept as tables that are filled anew when something is declared.
 
 mod layout;
+pub(crate) mod procedures;
 
 use rusqlite::Connection;
 use rusqlite::types::Value;

@@ -7,6 +7,7 @@ use rusqlite::types::Value;
 
 use super::sink::Sink;
 use super::{Engine, Frame, Prepared, Stop};
+use crate::support::tds_server::catalog::procedures;
 use crate::support::tds_server::error::SqlFault;
 use crate::support::tds_server::schema::Procedure;
 use crate::support::tds_server::sql::statement::Argument;
@@ -282,6 +283,17 @@ impl Engine {
             found.map(|parameter| plain(&parameter.value))
         };
         let short = parts(name).pop().unwrap_or_default().to_ascii_lowercase();
+        let schema = self.shared.schema();
+        let by_place_or_name = |at: usize, name: &str| {
+            let by_place = parameters.get(at).filter(|parameter| parameter.name.is_empty());
+            let found = parameters.iter().find(|parameter| parameter.name.eq_ignore_ascii_case(name)).or(by_place);
+            found.filter(|parameter| parameter.value != Value::Null).map(|parameter| plain(&parameter.value))
+        };
+        let given = procedures::Given { database: &self.facts.database.clone(), named: &by_place_or_name };
+        if let Some((columns, rows)) = procedures::listing(&short, &schema, &given)? {
+            self.rows(&columns, &rows, done, sink)?;
+            return Ok(Some(0));
+        }
         match short.as_str() {
             "sp_cdc_enable_db" => Ok(Some(0)),
             "sp_describe_first_result_set" => {

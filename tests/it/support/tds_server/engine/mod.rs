@@ -11,6 +11,7 @@ pub(crate) mod sink;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use rusqlite::Connection;
 use rusqlite::types::Value;
@@ -152,6 +153,9 @@ impl Engine {
     }
 
     fn obey(&mut self, request: Request, trouble: Option<&Trouble>, sink: &mut Sink) -> Result<(), Stop> {
+        while sink.faults.gathers.is_some_and(|many| self.shared.report().most < many) {
+            self.control.sleep(Duration::from_millis(5))?;
+        }
         self.control.sleep(sink.faults.stall)?;
         match trouble {
             Some(Trouble::Deadlock) => return Err(SqlFault::deadlock(self.facts.spid).into()),
