@@ -255,6 +255,32 @@ fn circles_that_mean_nothing_are_said() {
         "{found:?}"
     );
 }
+/// Redefinitions of each kind, of what is redefined already, and of a schema that has no namespace of its own.
+#[test]
+fn whatever_is_redefined_means_what_it_was_and_more() {
+    let text = document("<xs:schema targetNamespace='urn:t'><xs:include schemaLocation='c.xsd'/></xs:schema>");
+    let c = "<xs:schema xmlns:xs='http://www.w3.org/2001/XMLSchema' targetNamespace='urn:t' xmlns='urn:t' elementFormDefault='qualified'>
+        <xs:redefine schemaLocation='b.xsd'>
+          <xs:complexType name='T'><xs:complexContent><xs:extension base='T'><xs:sequence><xs:element name='C' type='Size'/></xs:sequence></xs:extension></xs:complexContent></xs:complexType>
+        </xs:redefine>
+        <xs:element name='Op' type='T'/><xs:element name='OpResponse' type='Size'/></xs:schema>";
+    let b = "<xs:schema xmlns:xs='http://www.w3.org/2001/XMLSchema' targetNamespace='urn:t' xmlns='urn:t'>
+        <xs:redefine schemaLocation='a.xsd'>
+          <xs:complexType name='T'><xs:complexContent><xs:extension base='T'><xs:sequence><xs:element name='B' type='xs:int'/></xs:sequence></xs:extension></xs:complexContent></xs:complexType>
+          <xs:simpleType name='Size'><xs:restriction base='Size'><xs:enumeration value='S'/></xs:restriction></xs:simpleType>
+          <xs:attributeGroup name='Marks'><xs:attributeGroup ref='Marks'/><xs:attribute name='more' type='xs:int'/></xs:attributeGroup>
+        </xs:redefine></xs:schema>";
+    let a = "<xs:schema xmlns:xs='http://www.w3.org/2001/XMLSchema'>
+        <xs:complexType name='T'><xs:sequence><xs:element name='A' type='Size'/></xs:sequence><xs:attributeGroup ref='Marks'/></xs:complexType>
+        <xs:simpleType name='Size'><xs:restriction base='xs:string'><xs:enumeration value='S'/><xs:enumeration value='M'/></xs:restriction></xs:simpleType>
+        <xs:attributeGroup name='Marks'><xs:attribute name='mark' type='xs:boolean'/></xs:attributeGroup></xs:schema>";
+    let imported = imported(&[("t.wsdl", &text), ("c.xsd", c), ("b.xsd", b), ("a.xsd", a)]);
+    assert_eq!(codes(&imported), []);
+    let plan = imported.wsdl.plan("Op", &Choice::default()).unwrap();
+    let expected = json!({"@mark": "boolean", "@more": "integer", "A": "S", "B": "integer", "C": "S"});
+    assert_eq!((plan.request_skeleton(), plan.response_skeleton()), (expected, json!("S")));
+}
+
 
 #[test]
 fn names_that_are_nearly_right_are_taken_and_told() {
