@@ -200,6 +200,7 @@ impl Service {
                 format!(
                     "it says nothing against our WS-Security header; to an operation that it does not have it answers {found}"
                 ),
+            addressing_action: "".into(),
             )),
             Err(error) => Some(unanswered(&error)),
         }

@@ -81,6 +81,8 @@ pub struct Request {
     pub is_package: bool,
     /// The operation as the service knows it (`SOAPAction`); may be empty.
     pub action: Arc<str>,
+    /// What WS-Addressing calls it, where it is sent; empty where that is the same.
+    pub addressing_action: Arc<str>,
     /// The SOAP that the envelope is of.
     pub version: Version,
     /// Nothing is to come back: an empty answer with a status of success is one.

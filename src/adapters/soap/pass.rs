@@ -99,6 +99,7 @@ impl Service {
             action: session.action.as_str().into(),
             version: session.version,
             is_one_way: false,
+            addressing_action: "".into(),
             attachments: Vec::new(),
             is_package: false,
             trouble: Trouble::default(),

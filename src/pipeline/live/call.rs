@@ -247,6 +247,7 @@ impl Trip {
                 let request = Request {
                     envelope: Bytes::from(sent.envelope),
                     attachments: sent.attachments,
+                    addressing_action: Arc::clone(&operation.addressing_action),
                     is_package: sent.is_package,
                     action: Arc::clone(&operation.action),
                     version: fault::version(operation.version),

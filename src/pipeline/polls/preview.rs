@@ -38,6 +38,7 @@ impl Bridge {
             is_package: sent.is_package,
             action: Arc::clone(&operation.action),
             version: fault::version(operation.version),
+            addressing_action: Arc::clone(&operation.addressing_action),
             is_one_way: operation.is_one_way,
             trouble: fault::trouble(&operation.judgement),
             is_strict: operation.is_strict,

@@ -325,6 +325,7 @@ impl<'a> Reading<'a> {
         let landing = async {
             match self.called.service.stream(permit, request).await {
                 Ok(streamed) => {
+            addressing_action: Arc::clone(&self.operation.addressing_action),
                     odd.clone_from(&streamed.leniencies);
                     let (landing, looks) = (Arc::clone(&self.bridge.landing), self.looks.clone());
                     let landed = tokio::task::spawn_blocking(move || landed(&landing, &looks, streamed));

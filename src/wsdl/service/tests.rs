@@ -32,10 +32,28 @@ fn an_operation_and_its_port() {
     );
     assert_eq!(
         (operation.address.as_deref(), &*operation.addressing_action),
-        (Some("http://erp.example/ws"), "urn:t:P:OpRequest")
+        (Some("http://erp.example/ws"), "urn:t#Op")
     );
     assert_eq!((plan.request_skeleton(), plan.response_skeleton()), (json!({}), json!("integer")));
     assert!(!operation.is_degraded && operation.findings.is_empty());
+}
+
+#[test]
+fn the_action_of_addressing_is_declared_or_that_of_soap_or_made_by_its_rule() {
+    let text = schema("<xs:element name='Op'/><xs:element name='OpResponse'/>");
+    let action = |text: &str| plan(text).operation.addressing_action.to_string();
+    let without = text.replace("soapAction=\"urn:t#Op\"", "soapAction=\"\"");
+    assert_ne!(text, without);
+    assert_eq!((action(&text).as_str(), action(&without).as_str()), ("urn:t#Op", "urn:t:P:OpRequest"));
+    let (input, output) = ("<w:input message=\"t:In\"/>", "<w:output message=\"t:Out\"/>");
+    assert!(text.contains(input) && text.contains(output), "{text}");
+    let named = without.replace(input, "<w:input name='Ask' message='t:In'/>");
+    let one_way = without.replace(output, "");
+    assert_eq!((action(&named).as_str(), action(&one_way).as_str()), ("urn:t:P:Ask", "urn:t:P:Op"));
+    for space in ["http://www.w3.org/2007/05/addressing/metadata", "http://www.w3.org/2006/05/addressing/wsdl"] {
+        let said = format!("<w:input a:Action='urn:said' xmlns:a='{space}' message='t:In'/>");
+        assert_eq!(action(&text.replace(input, &said)), "urn:said");
+    }
 }
 
 #[test]

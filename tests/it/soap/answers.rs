@@ -237,3 +237,7 @@ async fn addresses_are_written_into_the_header() {
     }
     assert!(sent.ends_with("</s:Header><s:Body><q/></s:Body></s:Envelope>"), "{sent}");
 }
+    // What it calls the operation otherwise than SOAP does.
+    door.ask(&Request { addressing_action: "urn:x&y".into(), ..question() }).await;
+    let sent = raw.requests().remove(1);
+    assert!(sent.contains(">urn:x&amp;y</wsa:Action>") && sent.contains("\"urn:op\""), "{sent}");
