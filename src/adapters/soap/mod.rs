@@ -328,8 +328,8 @@ impl Service {
             None => HeaderMap::new(),
         };
         let (bytes, body) = body::whole(response, line, &self.lines, self.config.max_answer).await?;
-        let answer = self.judged(weigh(bytes, &body.head()), &body.head(), request)?;
-        Ok((answer, headers))
+        let head = body.head(request.version);
+        Ok((self.judged(weigh(bytes, &head), &head, request)?, headers))
     }
 
     /// What an answer means, by what it is and then by its status.

@@ -78,7 +78,8 @@ async fn faults_whatever_their_status() {
                 assert_eq!(fault.status.to_string(), status[..3]);
                 let detail = "<s:Detail xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\" xmlns:o=\"urn:o\"><o:Late days='3'/></s:Detail>";
                 assert_eq!(fault.detail.as_deref(), Some(detail.as_bytes()));
-                let odd = [(status == "200 OK").then_some(Leniency::FaultStatus), Some(Leniency::ContentType)];
+                let is_odd = (status == "200 OK").then_some(Leniency::FaultStatus);
+                let odd = [is_odd, Some(Leniency::ContentType), Some(Leniency::Version)];
                 assert_eq!(fault.leniencies, odd.into_iter().flatten().collect::<Vec<_>>(), "{status}");
             }
             other => panic!("{other:?}"),
@@ -94,11 +95,45 @@ async fn the_content_type_is_that_of_the_soap() {
         (MESSAGE, "text/xml", &[][..]),
         (MESSAGE, "application/soap+xml", &[Leniency::ContentType]),
         (MESSAGE, "application/xml", &[Leniency::ContentType]),
-        (&newer, "application/soap+xml; charset=utf-8; action=\"urn:x\"", &[]),
-        (&newer, "text/xml", &[Leniency::ContentType]),
+        (&newer, "application/soap+xml; charset=utf-8; action=\"urn:x\"", &[Leniency::Version]),
+        (&newer, "text/xml", &[Leniency::ContentType, Leniency::Version]),
     ] {
         let answer = told(http("200 OK", &format!("Content-Type: {kind}\r\n"), body.as_bytes())).await.unwrap();
         assert_eq!(answer.leniencies, leniencies, "{kind} {body}");
+    }
+}
+
+/// An answer is of the SOAP that was sent; whoever does not know that may say so in the other.
+#[tokio::test]
+async fn an_answer_of_the_other_soap_is_counted_and_refused_where_that_is_wanted() {
+    let (older, newer) = ("http://schemas.xmlsoap.org/soap/envelope/", "http://www.w3.org/2003/05/soap-envelope");
+    let fault = |code: &str| {
+        format!(
+            "<s:Envelope xmlns:s='{older}'><s:Body><s:Fault><faultcode>s:{code}</faultcode><faultstring>no</faultstring>\
+             </s:Fault></s:Body></s:Envelope>"
+        )
+    };
+    for (asked, said) in [(Version::V11, newer), (Version::V12, older)] {
+        let kind = if said == older { "text/xml" } else { "application/soap+xml" };
+        let bytes = http("200 OK", &format!("Content-Type: {kind}\r\n"), MESSAGE.replace(older, said).as_bytes());
+        let raw = Raw::saying(Say::Bytes(bytes));
+        let door = Door::to(&raw.url(), "");
+        let question = request(asked, "urn:op", "<q/>");
+        let answer = door.call(&question).await.unwrap();
+        assert_eq!(answer.leniencies, [Leniency::Version]);
+        let streamed = door.service.stream(door.permit().await, question.clone()).await.map(|read| read.leniencies);
+        assert_eq!(streamed.unwrap(), [Leniency::Version]);
+        let strict = Request { is_strict: true, ..question };
+        let told = door.call(&strict).await.unwrap_err().to_string();
+        let words = if asked == Version::V11 { "it is of SOAP 1.2, and what was" } else { "it is of SOAP 1.1, and" };
+        assert!(told.contains("`strict`") && told.contains(words), "{told}");
+    }
+    for (code, leniencies) in [("VersionMismatch", &[][..]), ("Server", &[Leniency::Version])] {
+        let raw = Raw::saying(Say::Bytes(http("500 No", "Content-Type: text/xml\r\n", fault(code).as_bytes())));
+        match Door::to(&raw.url(), "").call(&request(Version::V12, "urn:op", "<q/>")).await {
+            Err(SoapError::Fault(fault)) => assert_eq!(fault.leniencies, leniencies, "{code}"),
+            other => panic!("{other:?}"),
+        }
     }
 }
 
