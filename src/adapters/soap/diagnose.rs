@@ -165,7 +165,14 @@ impl Service {
         let pass = match timeout(self.config.timeout, self.enter(permit, deadline)).await {
             Ok(Ok(pass)) => pass,
             Ok(Err(error)) => {
-                let remedy = "hold account, secret and the login's envelope against what the service's owner says";
+                let mut remedy =
+                    "hold account, secret and the login's envelope against what the service's owner says".to_owned();
+                if self.refused_until().is_some() {
+                    remedy.push_str(
+                        "; a service that runs tries it ever more seldom, up to 5 minutes apart, and at once when the \
+                         secret is another or its configuration is read again",
+                    );
+                }
                 return Some(Finding::wrong("login", error.to_string(), remedy));
             }
             Err(_) => return Some(unanswered(&self.silent())),

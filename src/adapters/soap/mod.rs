@@ -214,8 +214,15 @@ impl Service {
             Login::OAuth2(oauth2) => Some(Giver::new(oauth2)),
             _ => None,
         };
-        let (token, session) = (Kept::default(), Kept::default());
+        let token = Kept::of(giver.as_ref().map(Giver::place).unwrap_or_default());
+        let session = Kept::of(config.endpoint.describe());
         Service { config, lines, giver, token, session, identity: Cached::new(), trusted: Cached::new() }
+    }
+
+    /// Whether our login is refused, as long as it has not been taken since: when it is tried again.
+    pub fn refused_until(&self) -> Option<Instant> {
+        let refused = [self.token.refused(), self.session.refused()];
+        refused.into_iter().flatten().map(|refused| refused.until).max()
     }
 
     /// Its settings.
@@ -389,7 +396,7 @@ impl Service {
     async fn look(&self, permit: &Permit) -> Result<(Vec<String>, HeaderMap), SoapError> {
         let mut pass = Pass::default();
         if let Some(giver) = &self.giver {
-            let token = self.token.get(|| giver.ask()).await;
+            let token = self.token.get(|| giver.secret(), || giver.ask()).await;
             pass.token = Some(token.map_err(|reason| SoapError::Login { endpoint: giver.place(), reason })?);
         }
         let request = self.head(Method::GET, &pass)?.body(Full::default());
