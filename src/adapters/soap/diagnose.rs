@@ -76,10 +76,17 @@ impl Service {
             }
             Err(error) => {
                 let mut finding = unanswered(&error);
-                if let (Login::Ntlm(_), SoapError::Lost { .. } | SoapError::Cut { .. }) = (&self.config.login, &error) {
-                    let remedy = "some servers close the connection where they refuse a Windows account: hold name, domain \
-                                  and password against what the domain's owner says";
-                    finding.remedy = Some(remedy.into());
+                let does = match &error {
+                    SoapError::Lost { .. } | SoapError::Cut { .. } => Some("close the connection"),
+                    SoapError::Silent { .. } => Some("say nothing"),
+                    _ => None,
+                };
+                if let (Login::Ntlm(_), Some(does)) = (&self.config.login, does) {
+                    let remedy = format!(
+                        "some servers {does} where they refuse a Windows account: hold name, domain and password against \
+                         what the domain's owner says"
+                    );
+                    finding.remedy = Some(remedy);
                 }
                 findings.push(finding);
                 return findings;
