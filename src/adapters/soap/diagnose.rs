@@ -108,7 +108,7 @@ impl Service {
         }
         let config = &self.config;
         let wsse = config.wsse.as_ref();
-        let secrets: [Option<&SecretRef>; 5] = [
+        let secrets: [Option<&SecretRef>; 6] = [
             match &config.login {
                 Login::OAuth2(oauth2) => Some(&oauth2.client_secret),
                 Login::Ntlm(account) => Some(&account.password),
@@ -117,6 +117,7 @@ impl Service {
             wsse.and_then(|wsse| wsse.account.as_ref()).map(|(_, password, _)| password),
             wsse.and_then(|wsse| wsse.sign.as_ref()).map(|sign| &sign.key),
             config.session.as_ref().and_then(|session| session.password.as_ref()),
+            config.account.as_ref().map(|account| &account.password),
             config.mtls.as_ref().map(|mtls| &mtls.key),
         ];
         if let Some(error) = secrets.into_iter().flatten().find_map(|secret| secret.reveal().err()) {
@@ -199,6 +200,7 @@ impl Service {
             )),
             action: "".into(),
             version: self.config.soap_version,
+            addressing_action: "".into(),
             is_one_way: false,
             attachments: Vec::new(),
             is_package: false,
@@ -214,7 +216,6 @@ impl Service {
                 format!(
                     "it says nothing against our WS-Security header; to an operation that it does not have it answers {found}"
                 ),
-            addressing_action: "".into(),
             )),
             Err(error) => Some(unanswered(&error)),
         }
