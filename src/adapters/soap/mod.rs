@@ -261,6 +261,13 @@ impl Service {
         Answer { envelope, ..answer }
     }
 
+    /// An answer with its parts in the places that mean them. Base64 has a third more than they have; what refers to them
+    /// again and again does not grow beyond twice the most bytes of an answer.
+    pub fn inlined(&self, answer: &Answer) -> Result<Bytes, SoapError> {
+        let most = self.config.max_answer.saturating_mul(2);
+        answer.inlined(most).ok_or(SoapError::TooLarge { limit: most as u64 })
+    }
+
     /// The names of elements with secrets in them that this service alone has.
     fn secret_names(&self) -> Vec<&str> {
         let token = self.config.session.as_ref().and_then(|session| session.token.as_deref());

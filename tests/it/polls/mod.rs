@@ -11,6 +11,7 @@ mod newcomer;
 mod packaged;
 mod paging;
 mod peers;
+mod parts;
 mod sessions;
 mod strict;
 mod trouble;
