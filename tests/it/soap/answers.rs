@@ -155,6 +155,16 @@ async fn everything_else_is_named() {
     check(http("302 Found", "Location: http://127.0.0.1:1/other\r\n", b""), "status 302").await;
     check(http("200 OK", "Content-Encoding: br\r\n", b"x"), "compressed by `br`").await;
     check(http("200 OK", "Content-Encoding: gzip\r\n", &[0x1f, 0x8b, 8, 0, 1, 2]), "cannot be unpacked").await;
+    // A few bytes that become many.
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    for _ in 0..64 {
+        std::io::Write::write_all(&mut gzip, &vec![b' '; 1 << 20]).unwrap();
+    }
+    let bomb = gzip.finish().unwrap();
+    assert!(bomb.len() < 1 << 20);
+    for fields in ["Content-Encoding: gzip\r\n", ""] {
+        check(http("200 OK", fields, &bomb), "more than 1048576 bytes").await;
+    }
     check(http("200 OK", "", &vec![b' '; 2 << 20]), "more than 1048576 bytes").await;
     let half = http("200 OK", "", MESSAGE.as_bytes());
     check(half[..half.len() - 20].to_vec(), "broke off").await;
@@ -249,6 +259,14 @@ async fn what_an_answer_repeats_of_our_credentials_is_masked() {
     let door = Door::to(&raw.url(), &super::wsse(""));
     let answer = door.ask(&question()).await;
     assert!(answer.contains(">svc</wsse:Username>") && answer.contains(">***</wsse:Password>"), "{answer}");
+    // Nor is it in one that is read while it comes.
+    let mut streamed = door.service.stream(door.permit().await, question()).await.unwrap();
+    let mut text = Vec::new();
+    while let Some(piece) = streamed.next().await {
+        text.extend_from_slice(&piece.unwrap());
+    }
+    let text = String::from_utf8(text).unwrap();
+    assert!(text.contains(">***</wsse:Password>") && !text.contains("s3cret") && text.contains("<r>"), "{text}");
     let sent = &raw.requests()[0];
     assert!(sent.contains("s3cret &amp; &lt;safe&gt;"), "{sent}");
     let shown = door.service.shown(sent);
@@ -271,8 +289,8 @@ async fn addresses_are_written_into_the_header() {
         assert!(sent.contains(&part), "no {part} in {sent}");
     }
     assert!(sent.ends_with("</s:Header><s:Body><q/></s:Body></s:Envelope>"), "{sent}");
-}
     // What it calls the operation otherwise than SOAP does.
     door.ask(&Request { addressing_action: "urn:x&y".into(), ..question() }).await;
     let sent = raw.requests().remove(1);
     assert!(sent.contains(">urn:x&amp;y</wsa:Action>") && sent.contains("\"urn:op\""), "{sent}");
+}
