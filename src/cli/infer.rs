@@ -13,7 +13,7 @@ use crate::app::{self, Entrance};
 use crate::config::Config;
 use crate::pipeline::PipelineError;
 use crate::pipeline::propose::{Sample, first_rows, propose, propose_service};
-use crate::wsdl::{Choice, ImportFault, Imported, Offline, Settings, import};
+use crate::wsdl::{Choice, ImportFault, Imported, Offline, Plan, Settings, SoapVersion, import};
 
 /// So many rows are looked at by default.
 const SAMPLE: u32 = 1000;
@@ -105,12 +105,40 @@ async fn of_service(context: &Context, options: &Options, operation: &str) -> Ex
     };
     let choice = Choice { port: options.port.clone().or(choice.port), ..choice };
     match wsdl.plan_preferring(operation, &choice) {
-        Ok(plan) => match propose_service(options.backend.as_deref().unwrap_or("erp"), &plan) {
-            Ok(text) => show(context, &text),
-            Err(reason) => refused(&reason),
-        },
+        Ok(plan) => {
+            let backend = options.backend.as_deref().unwrap_or("erp");
+            match propose_service(backend, &plan) {
+                Ok(text) => {
+                    let wsdl = options.wsdl.as_ref().filter(|_| !context.has_backend(backend));
+                    let backend = wsdl.map_or(String::new(), |wsdl| of_backend(backend, wsdl, options, &plan));
+                    show(context, &format!("{backend}{text}"))
+                }
+                Err(reason) => refused(&reason),
+            }
+        }
         Err(fault) => refused(&fault.to_string()),
     }
+}
+
+/// What a configuration that does not know the backend yet would say of it.
+fn of_backend(backend: &str, wsdl: &Path, options: &Options, plan: &Plan) -> String {
+    let quoted = |text: &str| serde_json::Value::from(text).to_string();
+    let operation = &plan.operation;
+    let name = match backend.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
+        true => backend.to_owned(),
+        false => quoted(backend),
+    };
+    let mut lines = vec![
+        "# For tollbridge.toml, which does not have the backend yet (the endpoint is what the WSDL says):".to_owned(),
+        format!("#   [backends.{name}.soap]"),
+        format!("#   wsdl = {}", quoted(&wsdl.to_string_lossy())),
+        format!("#   endpoint = {}", quoted(operation.address.as_deref().unwrap_or("http://..."))),
+    ];
+    if operation.version == SoapVersion::V12 {
+        lines.push("#   soap = \"1.2\"".to_owned());
+    }
+    lines.extend(options.port.iter().map(|port| format!("#   port = {}", quoted(port))));
+    lines.iter().map(|line| format!("{line}\n")).collect::<String>() + "\n"
 }
 
 async fn imported(wsdl: &Path) -> Result<Imported, Vec<ImportFault>> {

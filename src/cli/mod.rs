@@ -192,6 +192,13 @@ impl Context {
         config.map_err(|error| report(&error))
     }
 
+    /// Whether the configuration has a backend of this name; one that cannot be read has none.
+    fn has_backend(&self, name: &str) -> bool {
+        let config =
+            config::find(self.config.as_deref()).and_then(|path| config::load_alone(&path, config::environment()));
+        config.is_ok_and(|config| config.backends.contains_key(name))
+    }
+
     /// Reads the configuration alone and opens staging: for what must go on when a mapping is broken.
     fn open_staging(&self) -> Result<Arc<dyn Staging>, Exit> {
         let config = self.load_alone()?;

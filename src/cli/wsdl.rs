@@ -173,6 +173,9 @@ fn one(wsdl: &Wsdl, plan: &Plan, json: bool) -> ExitCode {
         let action = if operation.action.is_empty() { "none".to_owned() } else { format!("`{}`", operation.action) };
         let (style, version) = (operation.style.as_str(), operation.version.as_str());
         output::line(output::plain(&format!("{}: {style}, SOAP {version}, action {action}", operation.name)));
+        if let Some(address) = &operation.address {
+            output::line(output::plain(&format!("at {address}, as the WSDL says")));
+        }
         if operation.requires_mtom {
             output::line("its policy demands MTOM: each call is sent as an XOP package");
         }

@@ -79,6 +79,7 @@ pub(super) fn backends(found: &[BackendHealth]) -> Value {
             "breaker": health.breaker,
             "reachable": health.reachable,
             "reason": health.reason,
+            "next_login_at": health.next_login_at.map(|at| at.to_string()),
             "looked_at": health.looked_at.map(|at| at.to_string()),
         })
     };

@@ -158,6 +158,11 @@ fn a_secret_that_is_not_there_is_told_before_anything_is_called() {
         "[backends.erp.soap]\nendpoint = \"http://no-such-host.invalid/erp\"\nbasic = { username = \"svc\", password = { file = \"no-such-file\" } }\n",
     );
     wrong(&site, "erp", "secret", "no-such-file");
+    // One that stands in a block of SOAP's header.
+    let account = self::site(
+        "[backends.erp.soap]\nendpoint = \"http://no-such-host.invalid/erp\"\naccount = { element = \"<A><Pin>{password}</Pin></A>\", password = { file = \"no-such-pin\" } }\n",
+    );
+    wrong(&account, "erp", "secret", "no-such-pin");
 }
 
 #[test]

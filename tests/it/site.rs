@@ -109,8 +109,7 @@ impl Site {
     /// Starts the service by another program (`unshare -rm sh -c ...`), which becomes it at the end of these words. What it
     /// writes to stderr goes into the file `log`.
     pub(crate) fn serve_by(&self, words: &[&str]) -> Service {
-        let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-        let (api, admin) = (free(), free());
+        let (api, admin) = free_addresses();
         let mut command = Command::new(words[0]);
         command.current_dir(self.folder.path()).env_remove("TOLLBRIDGE_CONFIG").args(&words[1..]);
         command.args([env!("CARGO_BIN_EXE_tollbridge"), "serve"]);
@@ -122,8 +121,8 @@ impl Site {
 
     /// Starts the service on free ports, with more in its environment.
     pub(crate) fn serve_with(&self, variables: &[(&str, &str)]) -> Service {
-        let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-        self.serve_in(free(), free(), variables)
+        let (api, admin) = free_addresses();
+        self.serve_in(api, admin, variables)
     }
 
     fn serve_in(&self, api: String, admin: String, variables: &[(&str, &str)]) -> Service {
@@ -133,6 +132,13 @@ impl Site {
         let child = command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap();
         Service { child: Mutex::new(child), api, admin, folder: self.folder.path().to_owned() }
     }
+}
+
+/// Two that nobody listens at: one that is free again might be given a second time.
+fn free_addresses() -> (String, String) {
+    let both = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let [api, admin] = both.each_ref().map(|listener| listener.local_addr().unwrap().to_string());
+    (api, admin)
 }
 
 /// A running service; killed when dropped.

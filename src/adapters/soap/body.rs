@@ -6,10 +6,10 @@ use hyper::Response;
 use hyper::body::Incoming;
 use hyper::header::CONTENT_TYPE;
 
-use super::SoapError;
 use super::answer::Head;
 use super::answer::inflate::{Inflate, InflateError};
 use super::connection::{Line, Lines};
+use super::{SoapError, Version};
 
 /// An answer that is being read.
 pub(super) struct Body {
@@ -38,9 +38,15 @@ impl Body {
         self.status
     }
 
-    /// What is known of it beside its bytes.
-    pub(super) fn head(&self) -> Head<'_> {
-        Head { status: self.status, media_type: self.media_type.as_deref(), was_compressed: self.inflate.is_surprise() }
+    /// What it says to be.
+    pub(super) fn media_type(&self) -> Option<&str> {
+        self.media_type.as_deref()
+    }
+
+    /// What is known of it beside its bytes, as the answer to a message of this SOAP.
+    pub(super) fn head(&self, asked: Version) -> Head<'_> {
+        let was_compressed = self.inflate.is_surprise();
+        Head { status: self.status, media_type: self.media_type(), was_compressed, asked }
     }
 
     /// Appends the next piece, unpacked; false at the end. Of more than `most` bytes in all nothing is appended any more.

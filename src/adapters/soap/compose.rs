@@ -155,9 +155,11 @@ impl Service {
         let is_signed = self.config.wsse.as_ref().is_some_and(|wsse| wsse.sign.is_some());
         let anonymous = format!("<wsa:Address>{ADDRESSING}/anonymous</wsa:Address>");
         let message = format!("urn:uuid:{}", uuid::Uuid::now_v7());
+        let of_addressing = Some(&request.addressing_action).filter(|action| !action.is_empty());
+        let action = of_addressing.unwrap_or(&request.action);
         let values = [
             ("To", escape(to.as_str()).into_owned()),
-            ("Action", escape(&*request.action).into_owned()),
+            ("Action", escape(&**action).into_owned()),
             ("MessageID", message),
             ("ReplyTo", anonymous),
         ];

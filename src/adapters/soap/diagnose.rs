@@ -76,10 +76,17 @@ impl Service {
             }
             Err(error) => {
                 let mut finding = unanswered(&error);
-                if let (Login::Ntlm(_), SoapError::Lost { .. } | SoapError::Cut { .. }) = (&self.config.login, &error) {
-                    let remedy = "some servers close the connection where they refuse a Windows account: hold name, domain \
-                                  and password against what the domain's owner says";
-                    finding.remedy = Some(remedy.into());
+                let does = match &error {
+                    SoapError::Lost { .. } | SoapError::Cut { .. } => Some("close the connection"),
+                    SoapError::Silent { .. } => Some("say nothing"),
+                    _ => None,
+                };
+                if let (Login::Ntlm(_), Some(does)) = (&self.config.login, does) {
+                    let remedy = format!(
+                        "some servers {does} where they refuse a Windows account: hold name, domain and password against \
+                         what the domain's owner says"
+                    );
+                    finding.remedy = Some(remedy);
                 }
                 findings.push(finding);
                 return findings;
@@ -101,7 +108,7 @@ impl Service {
         }
         let config = &self.config;
         let wsse = config.wsse.as_ref();
-        let secrets: [Option<&SecretRef>; 5] = [
+        let secrets: [Option<&SecretRef>; 6] = [
             match &config.login {
                 Login::OAuth2(oauth2) => Some(&oauth2.client_secret),
                 Login::Ntlm(account) => Some(&account.password),
@@ -110,6 +117,7 @@ impl Service {
             wsse.and_then(|wsse| wsse.account.as_ref()).map(|(_, password, _)| password),
             wsse.and_then(|wsse| wsse.sign.as_ref()).map(|sign| &sign.key),
             config.session.as_ref().and_then(|session| session.password.as_ref()),
+            config.account.as_ref().map(|account| &account.password),
             config.mtls.as_ref().map(|mtls| &mtls.key),
         ];
         if let Some(error) = secrets.into_iter().flatten().find_map(|secret| secret.reveal().err()) {
@@ -165,7 +173,14 @@ impl Service {
         let pass = match timeout(self.config.timeout, self.enter(permit, deadline)).await {
             Ok(Ok(pass)) => pass,
             Ok(Err(error)) => {
-                let remedy = "hold account, secret and the login's envelope against what the service's owner says";
+                let mut remedy =
+                    "hold account, secret and the login's envelope against what the service's owner says".to_owned();
+                if self.refused_until().is_some() {
+                    remedy.push_str(
+                        "; a service that runs tries it ever more seldom, up to 5 minutes apart, and at once when the \
+                         secret is another or its configuration is read again",
+                    );
+                }
                 return Some(Finding::wrong("login", error.to_string(), remedy));
             }
             Err(_) => return Some(unanswered(&self.silent())),
@@ -185,6 +200,7 @@ impl Service {
             )),
             action: "".into(),
             version: self.config.soap_version,
+            addressing_action: "".into(),
             is_one_way: false,
             attachments: Vec::new(),
             is_package: false,

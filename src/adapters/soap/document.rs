@@ -52,7 +52,7 @@ impl Service {
             }
             status => return Err(format!("the server answers status {status}")),
         }
-        let charset = body.head().media_type.and_then(|media_type| {
+        let charset = body.media_type().and_then(|media_type| {
             media_type.split(';').skip(1).find_map(|part| {
                 let (name, value) = part.split_once('=')?;
                 name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"').to_owned())

@@ -97,10 +97,11 @@ impl Lines {
             request.headers_mut().extend(authorization.map(|third| (AUTHORIZATION, third)));
             // What was not sent was not begun, but whoever closes connections between two messages does so each time.
             let sent_at = Instant::now();
+            let tried = tried.map(|ours| ntlm.tries(ours));
             let sent = self.over(&mut line, true, request).await;
             let outcome = outcome(&sent, sent_at.elapsed());
-            if let (Some(ours), Some(outcome)) = (tried, outcome) {
-                ntlm.ended(&ours, outcome);
+            if let Some(tried) = tried {
+                tried.ended(outcome);
             }
             line.is_known = outcome == Some(Outcome::Taken);
             match sent? {

@@ -1,6 +1,6 @@
 //! What keeps a domain from locking our account: with a password that nobody has taken yet one call tries, and the others wait
-//! for what comes of it; after a refusal it is tried seldom. A server that says nothing, but closes the connection, may have
-//! refused it: that counts as if it had.
+//! for what comes of it; after a refusal it is tried seldom. A server that says nothing, but closes the connection or leaves
+//! us without an answer, may have refused it: that counts as if it had.
 //!
 //! It is known for the whole process: services that have the same account know it together, and a reload forgets nothing. A
 //! domain counts the refusals of all its servers; so does this, as long as none of them has taken the password. Once one has,
@@ -59,10 +59,23 @@ struct Known {
 /// What a server has said of it.
 #[derive(Clone, Copy, Default)]
 struct AtServer {
+    /// When it was proven to a server that has taken it.
     taken: Option<Instant>,
     refused: Option<Refused>,
-    /// The last time it has closed the connection, and said nothing.
-    is_closed: bool,
+    /// How it has refused it the last time.
+    how: How,
+}
+
+/// How a server has refused a password, or may have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum How {
+    /// It has said so.
+    #[default]
+    Said,
+    /// It has closed the connection, and said nothing.
+    Closed,
+    /// It has said nothing at all.
+    Silent,
 }
 
 /// Refusals in a row, and what may be some.
@@ -76,14 +89,14 @@ struct Refused {
 
 impl Refused {
     /// One more; those of calls that tried at the same time count once.
-    fn again(before: Option<Refused>, turn: &Turn, is_closed: bool, was_good: bool) -> Refused {
-        let last = Instant::now();
+    fn again(before: Option<Refused>, turn: &Turn, how: How, was_good: bool) -> Refused {
+        let (last, is_said) = (Instant::now(), how == How::Said);
         match before {
             Some(before) if turn.began <= before.last => {
-                Refused { last, is_doubt: before.is_doubt && is_closed, ..before }
+                Refused { last, is_doubt: before.is_doubt && !is_said, ..before }
             }
             Some(before) => Refused { last, times: before.times + 1, is_doubt: false },
-            None => Refused { last, times: 1, is_doubt: is_closed && was_good },
+            None => Refused { last, times: 1, is_doubt: !is_said && was_good },
         }
     }
 
@@ -102,6 +115,8 @@ pub(super) enum Outcome {
     Refused,
     /// The connection was closed so long after the password's proof was sent, and nothing was said.
     Closed(Duration),
+    /// No answer came to the password's proof, and the call that went with it was given up.
+    Silent,
 }
 
 /// The right to try it at a server.
@@ -114,8 +129,8 @@ pub(super) struct Turn {
 /// Why it is not tried.
 #[derive(Debug)]
 pub(super) enum Barred {
-    /// It was refused, or may have been where a connection was closed, and is left alone for so long.
-    Refused { left: Duration, is_here: bool, is_closed: bool },
+    /// It was refused, or may have been, and is left alone for so long.
+    Refused { left: Duration, is_here: bool, how: How },
     /// Whoever tries it first has no answer in the time that this call has.
     Late,
 }
@@ -190,28 +205,30 @@ impl Lockout {
         let mut known = self.known.lock();
         let known = &mut *known;
         let was_good = known.is_good();
-        let here = known.servers.entry(server.to_owned()).or_default();
-        let is_closed = match outcome {
-            Outcome::Taken => {
-                *here = AtServer { taken: Some(Instant::now()), refused: None, is_closed: false };
-                known.refused = None;
-                return;
-            }
+        let how = match outcome {
+            Outcome::Taken => return known.taken(server, turn),
             // A server says no at once. Whoever knows a good password and closes later has broken down over the call.
             Outcome::Closed(after) if was_good && after > PRESUMED => return,
-            Outcome::Closed(_) => true,
-            Outcome::Refused => false,
+            // Whoever has let others in since then would have let in this one as well: its call hangs.
+            Outcome::Silent if known.was_taken_since(turn.began) => return,
+            Outcome::Closed(_) => How::Closed,
+            Outcome::Silent => How::Silent,
+            Outcome::Refused => How::Said,
         };
-        here.refused = Some(Refused::again(here.refused, turn, is_closed, was_good));
-        here.is_closed = is_closed;
-        match here.taken.take() {
+        let here = known.servers.entry(server.to_owned()).or_default();
+        here.refused = Some(Refused::again(here.refused, turn, how, was_good));
+        here.how = how;
+        match how {
             // Who took it and does not any more: it was changed in the domain, and other servers will say the same.
-            Some(_) if !is_closed => known.servers.values_mut().for_each(|at| at.taken = None),
-            _ => {}
+            How::Said if here.taken.take().is_some() => known.servers.values_mut().for_each(|at| at.taken = None),
+            How::Said => {}
+            How::Closed => here.taken = None,
+            // It is more likely that the call hangs; so it is no word against the password at other servers.
+            How::Silent => {}
         }
         if !known.is_good() {
             let before = known.refused.take().map(|(refused, _)| refused);
-            known.refused = Some((Refused::again(before, turn, is_closed, was_good), server.to_owned()));
+            known.refused = Some((Refused::again(before, turn, how, was_good), server.to_owned()));
         }
     }
 }
@@ -220,6 +237,29 @@ impl Known {
     /// Whether any server takes it.
     fn is_good(&self) -> bool {
         self.servers.values().any(|at| at.taken.is_some())
+    }
+
+    /// Whether any server has taken a proof of it that was sent since then.
+    fn was_taken_since(&self, since: Instant) -> bool {
+        self.servers.values().any(|at| at.taken.is_some_and(|taken| taken >= since))
+    }
+
+    /// A server has taken it. It was good when that was looked at, right behind the proof: who was refused since then knows
+    /// better.
+    fn taken(&mut self, server: &str, turn: &Turn) {
+        let is_older = |refused: &Refused, at: &AtServer| at.how == How::Said && turn.began < refused.last;
+        let here = self.servers.entry(server.to_owned()).or_default();
+        if here.refused.is_some_and(|refused| is_older(&refused, here)) {
+            return;
+        }
+        *here = AtServer { taken: Some(turn.began), ..AtServer::default() };
+        let all = self.refused.as_ref();
+        let is_overtaken = all.is_some_and(|(refused, last)| {
+            last != server && self.servers.get(last).is_some_and(|at| is_older(refused, at))
+        });
+        if !is_overtaken {
+            self.refused = None;
+        }
     }
 
     /// What one may think of it at this server, unless it is left alone.
@@ -239,10 +279,12 @@ impl Known {
         if let Some(until) = until.filter(|until| now < *until) {
             let is_here = here.refused.is_some();
             let last = self.refused.as_ref().and_then(|(_, last)| self.servers.get(last));
-            let is_closed = if is_here { here.is_closed } else { last.is_some_and(|last| last.is_closed) };
-            return Err(Barred::Refused { left: until - now, is_here, is_closed });
+            let how = if is_here { here.how } else { last.map_or(How::Said, |last| last.how) };
+            return Err(Barred::Refused { left: until - now, is_here, how });
         }
         Ok(match here.taken {
+            // Whether it has refused it is asked by one.
+            _ if here.refused.is_some() => Trust::None,
             Some(taken) if now.saturating_duration_since(taken) < FRESH => Trust::Fresh,
             _ if self.is_good() => Trust::Earlier,
             _ => Trust::None,
@@ -252,7 +294,7 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
-    use super::{Barred, Lockout, Outcome, PRESUMED, Turn};
+    use super::{Barred, How, Lockout, Outcome, PRESUMED, Turn};
     use std::sync::Arc;
     use std::time::Duration;
     use tokio::time::{Instant, advance, sleep};
@@ -383,8 +425,8 @@ mod tests {
         lockout.ended("a", &first, Outcome::Closed(Duration::ZERO));
         drop(first);
         let barred = other.await.unwrap();
-        assert!(matches!(barred, Err(Barred::Refused { is_here: true, is_closed: true, .. })));
-        assert!(matches!(lockout.turn("b"), Err(Barred::Refused { is_here: false, is_closed: true, .. })));
+        assert!(matches!(barred, Err(Barred::Refused { is_here: true, how: How::Closed, .. })));
+        assert!(matches!(lockout.turn("b"), Err(Barred::Refused { is_here: false, how: How::Closed, .. })));
         assert_eq!((left(&lockout, "a"), left(&lockout, "b")), (5, 5));
         // However long it takes, as long as nobody has taken it.
         let (began, mut tried) = (Instant::now(), 1);
@@ -434,6 +476,85 @@ mod tests {
         let turn = Turn { began: turn.began, flight: None };
         lockout.ended("a", &turn, Outcome::Refused);
         assert_eq!((left(&lockout, "a"), left(&lockout, "b")), (5, 0));
+    }
+
+    /// A call that is given up `after` so many seconds.
+    async fn silent(lockout: &Lockout, server: &str, after: u64) {
+        let turn = tries(lockout, server);
+        pass(after).await;
+        lockout.ended(server, &turn, Outcome::Silent);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_leaves_us_without_an_answer_may_have_refused_it() {
+        for was_good in [false, true] {
+            let lockout = Lockout::default();
+            if was_good {
+                let turn = tries(&lockout, "a");
+                lockout.ended("a", &turn, Outcome::Taken);
+                pass(600).await;
+            }
+            let (began, mut tried, mut first) = (Instant::now(), 0, None);
+            while began.elapsed() < Duration::from_secs(1800) {
+                if left(&lockout, "a") == 0 {
+                    silent(&lockout, "a", 40).await;
+                    // Where it was good, others may well take it.
+                    first.get_or_insert((left(&lockout, "a"), left(&lockout, "b")));
+                    tried += 1;
+                }
+                pass(1).await;
+            }
+            assert_eq!((tried, first), (4, Some(if was_good { (1, 0) } else { (5, 5) })), "{was_good}");
+            let barred = lockout.turn("a");
+            assert!(matches!(barred, Err(Barred::Refused { is_here: true, how: How::Silent, .. })));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_hangs_says_nothing_where_others_are_let_in_meanwhile() {
+        let lockout = Arc::new(Lockout::default());
+        let taken = |server: &str| {
+            let turn = tries(&lockout, server);
+            lockout.ended(server, &turn, Outcome::Taken);
+        };
+        taken("a");
+        let hangs = tries(&lockout, "a");
+        pass(20).await;
+        taken("a");
+        pass(20).await;
+        lockout.ended("a", &hangs, Outcome::Silent);
+        assert!(tries(&lockout, "a").flight.is_none(), "all of them go on");
+        // Nobody was let in, so one looks; the others wait for it, longer than for a good one.
+        silent(&lockout, "a", 40).await;
+        pass(1).await;
+        let looks = tries(&lockout, "a");
+        assert!(looks.flight.is_some());
+        let other = tokio::spawn({
+            let (lockout, until) = (Arc::clone(&lockout), Instant::now() + Duration::from_secs(30));
+            async move { lockout.waited("a", until).await }
+        });
+        sleep(Duration::from_secs(20)).await;
+        assert!(!other.is_finished());
+        lockout.ended("a", &looks, Outcome::Taken);
+        drop(looks);
+        assert!(other.await.unwrap().is_ok_and(|turn| turn.flight.is_none()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_was_let_in_before_a_refusal_says_nothing_against_it() {
+        let lockout = Lockout::default();
+        let turn = tries(&lockout, "a");
+        lockout.ended("a", &turn, Outcome::Taken);
+        drop(turn);
+        let (slow, next) = (tries(&lockout, "a"), tries(&lockout, "a"));
+        pass(1).await;
+        // The password was changed while the first of both was at work.
+        lockout.ended("a", &next, Outcome::Refused);
+        pass(1).await;
+        lockout.ended("a", &slow, Outcome::Taken);
+        assert_eq!((left(&lockout, "a"), left(&lockout, "b")), (4, 4));
+        pass(4).await;
+        assert!(tries(&lockout, "a").flight.is_some());
     }
 
     #[tokio::test(start_paused = true)]

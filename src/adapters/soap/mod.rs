@@ -81,6 +81,8 @@ pub struct Request {
     pub is_package: bool,
     /// The operation as the service knows it (`SOAPAction`); may be empty.
     pub action: Arc<str>,
+    /// What WS-Addressing calls it, where it is sent; empty where that is the same.
+    pub addressing_action: Arc<str>,
     /// The SOAP that the envelope is of.
     pub version: Version,
     /// Nothing is to come back: an empty answer with a status of success is one.
@@ -212,8 +214,15 @@ impl Service {
             Login::OAuth2(oauth2) => Some(Giver::new(oauth2)),
             _ => None,
         };
-        let (token, session) = (Kept::default(), Kept::default());
+        let token = Kept::of(giver.as_ref().map(Giver::place).unwrap_or_default());
+        let session = Kept::of(config.endpoint.describe());
         Service { config, lines, giver, token, session, identity: Cached::new(), trusted: Cached::new() }
+    }
+
+    /// Whether our login is refused, as long as it has not been taken since: when it is tried again.
+    pub fn refused_until(&self) -> Option<Instant> {
+        let refused = [self.token.refused(), self.session.refused()];
+        refused.into_iter().flatten().map(|refused| refused.until).max()
     }
 
     /// Its settings.
@@ -250,6 +259,13 @@ impl Service {
     fn masked(&self, answer: Answer) -> Answer {
         let envelope = mask::reply(&answer.envelope, &self.secret_names()).unwrap_or(answer.envelope);
         Answer { envelope, ..answer }
+    }
+
+    /// An answer with its parts in the places that mean them. Base64 has a third more than they have; what refers to them
+    /// again and again does not grow beyond twice the most bytes of an answer.
+    pub fn inlined(&self, answer: &Answer) -> Result<Bytes, SoapError> {
+        let most = self.config.max_answer.saturating_mul(2);
+        answer.inlined(most).ok_or(SoapError::TooLarge { limit: most as u64 })
     }
 
     /// The names of elements with secrets in them that this service alone has.
@@ -326,8 +342,8 @@ impl Service {
             None => HeaderMap::new(),
         };
         let (bytes, body) = body::whole(response, line, &self.lines, self.config.max_answer).await?;
-        let answer = self.judged(weigh(bytes, &body.head()), &body.head(), request)?;
-        Ok((answer, headers))
+        let head = body.head(request.version);
+        Ok((self.judged(weigh(bytes, &head), &head, request)?, headers))
     }
 
     /// What an answer means, by what it is and then by its status.
@@ -387,7 +403,7 @@ impl Service {
     async fn look(&self, permit: &Permit) -> Result<(Vec<String>, HeaderMap), SoapError> {
         let mut pass = Pass::default();
         if let Some(giver) = &self.giver {
-            let token = self.token.get(|| giver.ask()).await;
+            let token = self.token.get(|| giver.secret(), || giver.ask()).await;
             pass.token = Some(token.map_err(|reason| SoapError::Login { endpoint: giver.place(), reason })?);
         }
         let request = self.head(Method::GET, &pass)?.body(Full::default());

@@ -22,7 +22,7 @@ use tracing::subscriber::{NoSubscriber, with_default};
 use super::SoapError;
 use super::config::{Endpoint, Windows};
 use super::connection::Line;
-use super::lockout::{Barred, Lockout, Outcome, Turn};
+use super::lockout::{Barred, How, Lockout, Outcome, Turn};
 
 /// A server that asks so often in a row over one connection that it has just let in asks with each call: then no call is
 /// sent in vain,
@@ -51,6 +51,29 @@ pub(super) struct Entry {
     lockout: Arc<Lockout>,
     turn: Turn,
     credentials: AuthIdentityBuffers,
+}
+
+/// A third message that is on its way. Whoever gives its call up has had no answer: that may be a refusal as well.
+pub(super) struct Tried<'n> {
+    ntlm: &'n Ntlm,
+    entry: Option<Entry>,
+}
+
+impl Tried<'_> {
+    /// What came of it; nothing where it was not sent.
+    pub(super) fn ended(mut self, outcome: Option<Outcome>) {
+        if let (Some(entry), Some(outcome)) = (self.entry.take(), outcome) {
+            self.ntlm.ended(&entry, outcome);
+        }
+    }
+}
+
+impl Drop for Tried<'_> {
+    fn drop(&mut self) {
+        if let Some(entry) = self.entry.take() {
+            self.ntlm.ended(&entry, Outcome::Silent);
+        }
+    }
 }
 
 /// A handshake that was begun.
@@ -134,12 +157,15 @@ impl Ntlm {
 
     fn barred(&self, barred: &Barred) -> SoapError {
         match barred {
-            Barred::Refused { left, is_here, is_closed } => {
+            Barred::Refused { left, is_here, how } => {
                 let (who, left) =
                     (if *is_here { "it" } else { "another server" }, left.as_millis().div_ceil(1000));
-                let did = match is_closed {
-                    true => "has closed the connection in answer to our Windows account, as some do that refuse it",
-                    false => "has refused our Windows account",
+                let did = match how {
+                    How::Said => "has refused our Windows account",
+                    How::Closed => {
+                        "has closed the connection in answer to our Windows account, as some do that refuse it"
+                    }
+                    How::Silent => "has given no answer to our Windows account, as some do that refuse it",
                 };
                 self.failed(&format!("{who} {did}; so that the domain does not lock it, it is not tried for {left} s"))
             }
@@ -203,8 +229,12 @@ impl Ntlm {
         self.header(&third)
     }
 
-    /// What came of the third message.
-    pub(super) fn ended(&self, entry: &Entry, outcome: Outcome) {
+    /// The third message goes out.
+    pub(super) fn tries(&self, entry: Entry) -> Tried<'_> {
+        Tried { ntlm: self, entry: Some(entry) }
+    }
+
+    fn ended(&self, entry: &Entry, outcome: Outcome) {
         entry.lockout.ended(&self.server, &entry.turn, outcome);
     }
 

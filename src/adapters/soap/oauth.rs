@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout};
 use super::body::whole;
 use super::config::OAuth2;
 use super::connection::Lines;
+use super::keep::{Secret, Unmet, told_apart};
 
 /// What the server may say in so many bytes.
 const MOST: usize = 64 << 10;
@@ -59,24 +60,32 @@ impl Giver {
         self.config.token_url.describe()
     }
 
+    /// What our secret is told from others by; none where it cannot be read.
+    pub(super) fn secret(&self) -> Option<Secret> {
+        self.config.client_secret.reveal().ok().map(|secret| told_apart(secret.reveal()))
+    }
+
     /// A new token, and until when it is used.
-    pub(super) async fn ask(&self) -> Result<(Token, Option<Instant>), String> {
+    pub(super) async fn ask(&self) -> Result<(Token, Option<Instant>), Unmet> {
         let asked = Instant::now();
         let answered = timeout(self.config.timeout, self.exchange()).await;
         let (status, body) =
             answered.map_err(|_| format!("no token within {} s", self.config.timeout.as_secs_f32()))??;
         if status != 200 {
+            // A request like ours is refused for who asks (RFC 6749 section 5.2).
+            let is_refusal = matches!(status, 400 | 401 | 403);
             let said = serde_json::from_slice::<Refused>(&body).ok();
             let said = said.map(|refused| match refused.error_description {
                 Some(why) => format!(": {} ({why})", refused.error),
                 None => format!(": {}", refused.error),
             });
-            return Err(format!("the token server answered with status {status}{}", said.unwrap_or_default()));
+            let reason = format!("the token server answered with status {status}{}", said.unwrap_or_default());
+            return Err(Unmet { reason, is_refusal });
         }
         let given: Given = serde_json::from_slice(&body)
             .map_err(|_| "what the token server answered is no token in JSON".to_owned())?;
         if given.token_type.as_ref().is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer")) {
-            return Err("the token server gives another kind of token than bearer".to_owned());
+            return Err("the token server gives another kind of token than bearer".to_owned().into());
         }
         let mut header = HeaderValue::from_str(&format!("Bearer {}", given.access_token))
             .map_err(|_| "the token cannot stand in a header field".to_owned())?;

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::config::{Carrier, Session};
 use super::error::SoapError;
+use super::keep::{Secret, Unmet, told_apart};
 use super::oauth::Token;
 use super::{Request, Service, Trouble};
 use crate::gate::Permit;
@@ -42,13 +43,13 @@ impl Service {
         let token = match &self.giver {
             None => None,
             Some(giver) => {
-                let token = self.token.get(|| giver.ask()).await;
+                let token = self.token.get(|| giver.secret(), || giver.ask()).await;
                 Some(token.map_err(|reason| SoapError::Login { endpoint: giver.place(), reason })?)
             }
         };
         let Some(session) = &self.config.session else { return Ok(Pass { token, session: None }) };
         let pass = Pass { token: token.clone(), session: None };
-        let begun = self.session.get(|| self.begin(permit, session, pass, deadline)).await;
+        let begun = self.session.get(|| password_of(session), || self.begin(permit, session, pass, deadline)).await;
         let begun = begun.map_err(|reason| SoapError::Login { endpoint: self.place(), reason })?;
         Ok(Pass { token, session: Some(begun) })
     }
@@ -87,7 +88,7 @@ impl Service {
         session: &Session,
         pass: Pass,
         deadline: Instant,
-    ) -> Result<(Begun, Option<Instant>), String> {
+    ) -> Result<(Begun, Option<Instant>), Unmet> {
         let password = match &session.password {
             Some(password) => Some(password.reveal().map_err(|error| error.to_string())?),
             None => None,
@@ -98,23 +99,27 @@ impl Service {
             envelope: Bytes::from(envelope),
             action: session.action.as_str().into(),
             version: session.version,
+            addressing_action: "".into(),
             is_one_way: false,
             attachments: Vec::new(),
             is_package: false,
             trouble: Trouble::default(),
             is_strict: false,
         };
+        let answered = self.attempt(permit, &request, &pass, deadline).await;
         let (answer, headers) =
-            self.attempt(permit, &request, &pass, deadline).await.map_err(|error| error.to_string())?;
+            answered.map_err(|error| Unmet { reason: error.to_string(), is_refusal: is_refusal(&error) })?;
         let mut begun = Begun::default();
         begun.fields.extend(cookies(&headers).map(|cookies| (COOKIE, cookies)));
         if let Some(name) = &session.token {
-            let token = element(&answer.envelope, name)
-                .ok_or_else(|| format!("its answer to the login has no element `{name}` with a text"))?;
+            // Many a service says so that it does not take the account.
+            let token = element(&answer.envelope, name).ok_or_else(|| {
+                Unmet::refusal(format!("its answer to the login has no element `{name}` with a text"))
+            })?;
             match &session.carrier {
                 Carrier::Field(field) => {
-                    let mut value =
-                        HeaderValue::from_str(&token).map_err(|_| "its token cannot stand in a header field")?;
+                    let mut value = HeaderValue::from_str(&token)
+                        .map_err(|_| "its token cannot stand in a header field".to_owned())?;
                     value.set_sensitive(true);
                     begun.fields.push((field.clone(), value));
                 }
@@ -122,10 +127,26 @@ impl Service {
                 Carrier::Cookies => {}
             }
         } else if begun.fields.is_empty() {
-            return Err("its answer to the login sets no cookie".to_owned());
+            return Err(Unmet::refusal("its answer to the login sets no cookie"));
         }
         let until = session.lasts.map(|lasts: Duration| Instant::now() + lasts);
         Ok((begun, until))
+    }
+}
+
+/// What a session's password is told from others by; none where it cannot be read.
+fn password_of(session: &Session) -> Option<Secret> {
+    let password = session.password.as_ref()?.reveal().ok()?;
+    Some(told_apart(password.reveal()))
+}
+
+/// Whether a service has said no to a login, by whatever code: services have many for a wrong password. What says that it
+/// is in trouble is none.
+fn is_refusal(error: &SoapError) -> bool {
+    match error {
+        SoapError::Denied { .. } => true,
+        SoapError::Fault(fault) => !fault.says_trouble(),
+        _ => false,
     }
 }
 

@@ -8,7 +8,7 @@ use encoding_rs::Decoder;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::answer::{Answer, Leniency, Parts, envelope, multipart, odd_head, weigh};
+use super::answer::{Answer, Head, Leniency, Parts, envelope, multipart, odd_head, weigh};
 use super::body::Body;
 use super::{Request, Service, SoapError, borne, end, mask};
 use crate::gate::Permit;
@@ -216,26 +216,26 @@ impl Service {
         }
         let must_be_whole = is_over
             || self.config.wsse.as_ref().is_some_and(|wsse| wsse.verify.is_some())
-            || body
-                .head()
-                .media_type
-                .is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("multipart/"))
+            || body.media_type().is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("multipart/"))
             || multipart::begins(&begun);
-        if !must_be_whole && let Some(looked) = recognized_by(&begun, body, &self.secret_names()) {
-            if let Looked::Begun { leniencies, .. } = &looked {
-                borne(leniencies, &body.head(), request)?;
+        if !must_be_whole {
+            let head = body.head(request.version);
+            if let Some(looked) = recognized_by(&begun, &head, &self.secret_names()) {
+                if let Looked::Begun { leniencies, .. } = &looked {
+                    borne(leniencies, &head, request)?;
+                }
+                return Ok(looked);
             }
-            return Ok(looked);
         }
         body.rest(&mut begun, self.config.max_answer as u64).await?;
-        let weighed = weigh(Bytes::from(begun), &body.head());
-        self.judged(weighed, &body.head(), request).map(|answer| Looked::Whole(self.masked(answer)))
+        let head = body.head(request.version);
+        let weighed = weigh(Bytes::from(begun), &head);
+        self.judged(weighed, &head, request).map(|answer| Looked::Whole(self.masked(answer)))
     }
 }
 
 /// What an answer is by its beginning; `None` where that does not say, or says that it is no message.
-fn recognized_by(begun: &[u8], body: &Body, secret_names: &[&str]) -> Option<Looked> {
-    let head = body.head();
+fn recognized_by(begun: &[u8], head: &Head<'_>, secret_names: &[&str]) -> Option<Looked> {
     let charset = head.media_type.and_then(super::answer::charset);
     let (text, decoder, mut leniencies) = beginning(begun, charset)?;
     let at = envelope::begin(&text)?;
@@ -249,7 +249,7 @@ fn recognized_by(begun: &[u8], body: &Body, secret_names: &[&str]) -> Option<Loo
     if head.was_compressed {
         leniencies.push(Leniency::Compressed);
     }
-    leniencies.extend(odd_head(&verdict, &head));
+    leniencies.extend(odd_head(&verdict, head));
     let text = &text[at..];
     let first =
         mask::reply(text.as_bytes(), secret_names).map_or_else(|| text.as_bytes().to_vec(), |masked| masked.to_vec());

@@ -289,12 +289,17 @@ fn backends() -> Value {
         "additionalProperties": false,
         "properties": { "data": { "type": "array", "items": {
             "type": "object",
-            "required": ["backend", "breaker", "reachable", "reason", "looked_at"],
+            "required": ["backend", "breaker", "reachable", "reason", "next_login_at", "looked_at"],
             "properties": {
                 "backend": { "type": "string" },
                 "breaker": { "type": ["string", "null"] },
                 "reachable": { "type": ["boolean", "null"], "description": "Null where nobody has looked" },
                 "reason": { "type": ["string", "null"] },
+                "next_login_at": {
+                    "type": ["string", "null"],
+                    "format": "date-time",
+                    "description": "When logging in is tried again that was refused",
+                },
                 "looked_at": { "type": ["string", "null"], "format": "date-time" },
             },
         } } },

@@ -46,6 +46,8 @@ pub(super) const POLLED: [&str; 3] = ["watermark", "window", "snapshot"];
 pub struct Operation {
     /// As the service knows it; may be empty.
     pub action: Arc<str>,
+    /// As WS-Addressing knows it; empty where that is the same.
+    pub addressing_action: Arc<str>,
     /// The SOAP of its envelope.
     pub version: SoapVersion,
     /// Nothing is answered.
@@ -235,10 +237,10 @@ impl Written {
             None => (&of_key, Vec::new()),
         };
         let serial = self.serial.as_ref().and_then(|serial| serial.compile(key, faults));
-        let (action, version, is_one_way, body) = match self.call {
+        let (action, addressing_action, version, is_one_way, body) = match self.call {
             Call::Envelope { action, body } => {
                 let body = body.compile(known, self.polling.is_none() || !needed.is_empty(), texts, faults)?;
-                (action, body.version, false, Body::Envelope(Arc::new(body)))
+                (action, Box::default(), body.version, false, Body::Envelope(Arc::new(body)))
             }
             Call::Typed { plan, request } => {
                 let needed: Vec<&str> =
@@ -249,12 +251,14 @@ impl Written {
                 }
                 let typed = typed::compile(plan, &request, known, &needed, faults)?;
                 let operation = &typed.plan.operation;
-                let head = (operation.action.to_string(), operation.version, operation.output.is_none());
-                (head.0, head.1, head.2, Body::Typed(Arc::new(typed)))
+                let (action, of_addressing) = (operation.action.to_string(), operation.addressing_action.clone());
+                let (version, is_one_way) = (operation.version, operation.output.is_none());
+                (action, of_addressing, version, is_one_way, Body::Typed(Arc::new(typed)))
             }
         };
         (faults.len() == before).then(|| Operation {
             action: action.as_str().into(),
+            addressing_action: addressing_action.into(),
             version,
             is_one_way,
             is_strict: self.is_strict,

@@ -458,7 +458,11 @@ impl Compiler<'_> {
                 return self.fail(
                     node,
                     message,
-                    Some("give it a first value (`start`), or have callers send it".to_owned()),
+                    Some(
+                        "of a poll give it a first value (`start`); of a write neither it nor what it lies in may have \
+                         `required = false`"
+                            .to_owned(),
+                    ),
                 );
             }
             (false, false, false) => Absent::Empty,

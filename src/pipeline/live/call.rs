@@ -27,9 +27,6 @@ use crate::staging::{Balance, LiveAbsence, LiveRead};
 /// Answers of more bytes are mapped on a thread of their own.
 const LARGE: usize = 64 << 10;
 
-/// An answer with its parts in their places may have so many bytes.
-const MOST_INLINED: usize = 1 << 30;
-
 /// What a flight needs.
 pub(super) struct Trip {
     pub(super) bridge: Arc<Bridge>,
@@ -250,6 +247,7 @@ impl Trip {
                     is_package: sent.is_package,
                     action: Arc::clone(&operation.action),
                     version: fault::version(operation.version),
+                    addressing_action: Arc::clone(&operation.addressing_action),
                     is_one_way: operation.is_one_way,
                     trouble: fault::trouble(&operation.judgement),
                     is_strict: operation.is_strict,
@@ -283,9 +281,9 @@ impl Trip {
             Err(fault) => Err(SoapError::Fault(fault)),
         });
         match result {
-            Ok(answer) => match answer.inlined(MOST_INLINED) {
-                Some(envelope) => Told::Answer(envelope),
-                None => Told::Failed(SoapError::TooLarge { limit: MOST_INLINED as u64 }.into()),
+            Ok(answer) => match service.inlined(&answer) {
+                Ok(envelope) => Told::Answer(envelope),
+                Err(error) => Told::Failed(error.into()),
             },
             Err(SoapError::Fault(told)) => {
                 let fault = fault::told(&operation.judgement, operation.plan(), &told);

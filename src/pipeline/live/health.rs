@@ -7,11 +7,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 use super::Live;
+use crate::adapters::soap::SoapError;
 use crate::gate::{Gate, Lane};
 use crate::pipeline::{PipelineError, Reach};
 
@@ -20,6 +21,9 @@ const HOLDS: Duration = Duration::from_secs(5);
 
 /// How long a look is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The word on a service that does not log us in.
+const LOGIN_REFUSED: &str = "login_refused";
 
 /// What is known of a backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,8 +34,11 @@ pub struct BackendHealth {
     pub breaker: &'static str,
     /// Whether it can be reached; `None` for one that is not called but has an inbox.
     pub reachable: Option<bool>,
-    /// A word on why not: one of the gate's refusals, `no_answer`, or `unreachable`.
+    /// A word on why not: one of the gate's refusals, `no_answer`, or `unreachable`; `login_refused` also where it can be
+    /// reached and does not take our account.
     pub reason: Option<&'static str>,
+    /// When logging in is tried again that was refused.
+    pub next_login_at: Option<Timestamp>,
     /// When that was found.
     pub looked_at: Option<Timestamp>,
 }
@@ -39,6 +46,13 @@ pub struct BackendHealth {
 /// The last look at each service.
 #[derive(Default)]
 pub(super) struct Looks(Mutex<HashMap<String, (Instant, BackendHealth)>>);
+
+/// A moment to come, by the clock on the wall.
+fn in_time(moment: Instant) -> Timestamp {
+    let left = moment.saturating_duration_since(Instant::now());
+    let left = SignedDuration::try_from(left).unwrap_or(SignedDuration::ZERO);
+    Timestamp::now().checked_add(left).unwrap_or(Timestamp::MAX)
+}
 
 impl Live {
     /// What is known of every backend, by name.
@@ -52,14 +66,26 @@ impl Live {
             let breaker = backend.gate.status().breaker.as_str();
             let health = match (&backend.reach, looks.get(name)) {
                 (Reach::Inbox(_), _) => {
-                    BackendHealth { backend: name.clone(), breaker, reachable: None, reason: None, looked_at: None }
+                    let name = name.clone();
+                    BackendHealth {
+                        backend: name,
+                        breaker,
+                        reachable: None,
+                        reason: None,
+                        next_login_at: None,
+                        looked_at: None,
+                    }
                 }
                 (_, Some((_, known))) => BackendHealth { breaker, ..known.clone() },
                 (reach, None) => {
                     let reason = self.look(&backend.gate, reach).await.err();
                     let breaker = backend.gate.status().breaker.as_str();
                     let (reachable, looked_at) = (Some(reason.is_none()), Some(Timestamp::now()));
-                    let health = BackendHealth { backend: name.clone(), breaker, reachable, reason, looked_at };
+                    let until = if let Reach::Service(service) = reach { service.refused_until() } else { None };
+                    let next_login_at = until.map(in_time);
+                    let reason = reason.or(next_login_at.map(|_| LOGIN_REFUSED));
+                    let backend = name.clone();
+                    let health = BackendHealth { backend, breaker, reachable, reason, next_login_at, looked_at };
                     looks.insert(name.clone(), (Instant::now(), health.clone()));
                     health
                 }
@@ -89,7 +115,11 @@ impl Live {
             Ok(Ok(Ok(()))) => Ok(()),
             Ok(Ok(Err(error))) => {
                 tracing::info!(backend = gate.backend(), error = %error, "a look at a backend failed");
-                Err("unreachable")
+                Err(if let PipelineError::Soap(SoapError::Login { .. }) = error {
+                    LOGIN_REFUSED
+                } else {
+                    "unreachable"
+                })
             }
             Ok(Err(_)) | Err(_) => Err("no_answer"),
         }

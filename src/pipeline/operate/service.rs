@@ -83,6 +83,7 @@ impl Door {
             is_package: sent.is_package,
             action: operation.action.as_ref().into(),
             version: fault::version(operation.version),
+            addressing_action: operation.addressing_action.as_ref().into(),
             is_one_way: operation.output.is_none(),
             trouble: fault::trouble(&call.judgement),
             is_strict: call.is_strict,

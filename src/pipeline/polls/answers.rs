@@ -9,11 +9,19 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
+use crate::adapters::soap::Leniency;
 use crate::landing::Landed;
 use crate::mapping::Sent;
 
-/// An answer, and the page that it names as the next.
-type Answered = (Landed, Option<String>);
+/// An answer.
+#[derive(Clone)]
+pub(super) struct Answered {
+    pub(super) landed: Landed,
+    /// The page that it names as the next.
+    pub(super) token: Option<String>,
+    /// What was not as it should be about it.
+    pub(super) odd: Vec<Leniency>,
+}
 
 /// The answers of one run for several versions.
 pub(super) struct Answers {

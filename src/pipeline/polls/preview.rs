@@ -8,7 +8,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::standing::Standing;
-use crate::adapters::soap;
+use crate::adapters::soap::{self, SoapError};
 use crate::gate::Lane;
 use crate::mapping::{Operation, Plan, Polling};
 use crate::pipeline::preview::{Shown, shown};
@@ -38,6 +38,7 @@ impl Bridge {
             is_package: sent.is_package,
             action: Arc::clone(&operation.action),
             version: fault::version(operation.version),
+            addressing_action: Arc::clone(&operation.addressing_action),
             is_one_way: operation.is_one_way,
             trouble: fault::trouble(&operation.judgement),
             is_strict: operation.is_strict,
@@ -47,6 +48,8 @@ impl Bridge {
         let call = tokio::spawn(async move { service.call(&permit, &request).await });
         let place = plan.exposure.id.to_string();
         let answer = call.await.map_err(|_| PipelineError::Died { file: place.clone() })??;
-        shown(plan, Cursor::new(answer.envelope), &place, limit, show)
+        fault::judged(operation, &answer.envelope).map_err(SoapError::Fault)?;
+        let envelope = called.service.inlined(&answer)?;
+        shown(plan, Cursor::new(envelope), &place, limit, show)
     }
 }

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::answers::Answers;
+use super::answers::{Answered, Answers};
 use super::page::{Looked, Looks, Part};
 use super::standing::{At, Standing, Turn};
-use crate::adapters::soap::{self, Answer, SoapError, Streamed};
+use crate::adapters::soap::{self, Answer, Fault, Leniency, Service, SoapError, Streamed};
 use crate::landing::{Landed, Landing, LandingError};
 use crate::mapping::{Deleted, Operation, Plan, PollChanges, Polling, Sent};
 use crate::pipeline::fault::{self, outcome_of};
@@ -30,8 +30,8 @@ const MOST_RETRIES: u32 = 4;
 /// Half of the first pause before that.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
-/// An answer with its parts in their places may have so many bytes.
-const MOST_INLINED: usize = 1 << 30;
+/// What came of a call, and what was odd about its answer.
+type Exchanged = (Result<(Landed, Looked), SoapError>, Vec<Leniency>);
 
 /// One reading.
 pub(super) struct Reading<'a> {
@@ -107,8 +107,10 @@ impl<'a> Reading<'a> {
             }
             match self.turn().await {
                 Ok(()) => {}
-                // What the token led to may be gone since.
-                Err(PipelineError::Soap(SoapError::Fault(fault))) if is_resumed => {
+                // Where it stood may be gone since. A later page is not, and what passes is no word on the place.
+                Err(PipelineError::Soap(SoapError::Fault(fault)))
+                    if is_resumed && self.pages == 0 && !self.passes(&fault) =>
+                {
                     let told = if fault.reason.is_empty() { &fault.code } else { &fault.reason };
                     self.tell(format!(
                         "a reading that broke off begins anew: where it stood the service answers {told}"
@@ -125,6 +127,11 @@ impl<'a> Reading<'a> {
                 return Ok(());
             }
         }
+    }
+
+    /// Whether a fault says that the service is in trouble.
+    fn passes(&self, fault: &Fault) -> bool {
+        fault.says_trouble() || fault::rule(&self.operation.judgement, fault).is_some_and(|rule| rule.passes)
     }
 
     /// Whether a reading that broke off can go on: a snapshot that is not open any more has forgotten what was seen.
@@ -207,7 +214,10 @@ impl<'a> Reading<'a> {
             .operation
             .for_values(&turn.values(self.polling))
             .map_err(|reason| self.fault(format!("{} cannot be asked for: {reason}", turn.describe())))?;
-        let (landed, token, is_shared) = self.answer_or_known(&sent).await?;
+        let (Answered { landed, token, odd }, is_shared) = self.answer_or_known(&sent).await?;
+        for leniency in odd.iter().filter(|_| is_shared) {
+            *self.odd_answers.entry(leniency.as_str()).or_default() += 1;
+        }
         self.pages += 1;
         let mut parts = self.looks.clone().parts(&self.bridge.landing, &landed, token)?;
         let mut entry = None;
@@ -268,27 +278,26 @@ impl<'a> Reading<'a> {
     }
 
     /// The answer to this, and whether another version has asked for it.
-    async fn answer_or_known(&mut self, sent: &Sent) -> Result<(Landed, Option<String>, bool), PipelineError> {
+    async fn answer_or_known(&mut self, sent: &Sent) -> Result<(Answered, bool), PipelineError> {
         let Some((answers, may_take)) = self.answers.clone() else {
-            let (landed, token) = self.answer(sent).await?;
-            return Ok((landed, token, false));
+            return Ok((self.answer(sent).await?, false));
         };
-        if let (true, Some((landed, token))) = (may_take, answers.get(sent)) {
+        if let (true, Some(answered)) = (may_take, answers.get(sent)) {
             self.shared += 1;
-            return Ok((landed, token, true));
+            return Ok((answered, true));
         }
         let answered = self.answer(sent).await?;
         answers.keep(sent, &answered);
-        let (landed, token) = answered;
-        Ok((landed, token, false))
+        Ok((answered, false))
     }
 
     /// Calls until there is an answer that is one, and lands it.
-    async fn answer(&mut self, sent: &Sent) -> Result<(Landed, Option<String>), PipelineError> {
+    async fn answer(&mut self, sent: &Sent) -> Result<Answered, PipelineError> {
         let mut retries = 0;
         loop {
-            let fault = match self.call(sent).await? {
-                Ok((landed, Looked::Sound(token))) => return Ok((landed, token)),
+            let (called, odd) = self.call(sent).await?;
+            let fault = match called {
+                Ok((landed, Looked::Sound(token))) => return Ok(Answered { landed, token, odd }),
                 Ok((_, Looked::No(no))) => fault::of_answer(no),
                 Err(SoapError::Fault(fault)) => fault,
                 Err(error) => return Err(error.into()),
@@ -308,7 +317,7 @@ impl<'a> Reading<'a> {
     }
 
     /// One call, whose answer is landed as it comes. It goes to its end, whoever leaves.
-    async fn call(&mut self, sent: &Sent) -> Result<Result<(Landed, Looked), SoapError>, PipelineError> {
+    async fn call(&mut self, sent: &Sent) -> Result<Exchanged, PipelineError> {
         let permit = self.bridge.pass(&self.called.gate, self.request.lane).await?;
         let request = soap::Request {
             envelope: Bytes::from(sent.envelope.clone()),
@@ -316,6 +325,7 @@ impl<'a> Reading<'a> {
             is_package: sent.is_package,
             action: Arc::clone(&self.operation.action),
             version: fault::version(self.operation.version),
+            addressing_action: Arc::clone(&self.operation.addressing_action),
             is_one_way: self.operation.is_one_way,
             trouble: fault::trouble(&self.operation.judgement),
             is_strict: self.operation.is_strict,
@@ -327,7 +337,8 @@ impl<'a> Reading<'a> {
                 Ok(streamed) => {
                     odd.clone_from(&streamed.leniencies);
                     let (landing, looks) = (Arc::clone(&self.bridge.landing), self.looks.clone());
-                    let landed = tokio::task::spawn_blocking(move || landed(&landing, &looks, streamed));
+                    let service = Arc::clone(&self.called.service);
+                    let landed = tokio::task::spawn_blocking(move || landed(&landing, &looks, &service, streamed));
                     landed.await.map_err(|_| PipelineError::Died { file: self.place() })?
                 }
                 Err(error) => Ok(Err(error)),
@@ -340,11 +351,11 @@ impl<'a> Reading<'a> {
         let outcome = result.as_ref().map_or_else(outcome_of, |_| "answered");
         self.bridge.metrics.backend_call(&self.plan.backend, outcome, began.elapsed());
         odd.extend(result.as_ref().map_or_else(SoapError::leniencies, |_| &[]));
-        for leniency in odd {
+        for leniency in &odd {
             self.bridge.metrics.odd_answer(&self.plan.backend, leniency.as_str(), 1);
             *self.odd_answers.entry(leniency.as_str()).or_default() += 1;
         }
-        Ok(result)
+        Ok((result, odd))
     }
 
     /// Enters a landed answer into the ledger.
@@ -453,12 +464,13 @@ impl<'a> Reading<'a> {
 fn landed(
     landing: &Landing,
     looks: &Looks,
+    service: &Service,
     streamed: Streamed,
 ) -> Result<Result<(Landed, Looked), SoapError>, PipelineError> {
     let stored = match streamed.parts.is_empty() {
         true => landing.store(streamed.into_reader()),
         // What came in parts was read whole before.
-        false => match whole(streamed) {
+        false => match whole(service, streamed) {
             Ok(envelope) => landing.store(&envelope[..]),
             Err(error) => return Ok(Err(error)),
         },
@@ -478,13 +490,12 @@ fn landed(
 }
 
 /// An answer with its parts in the places that mean them.
-fn whole(streamed: Streamed) -> Result<Bytes, SoapError> {
+fn whole(service: &Service, streamed: Streamed) -> Result<Bytes, SoapError> {
     let parts = streamed.parts.clone();
     let mut envelope = Vec::new();
     if let Err(error) = streamed.into_reader().read_to_end(&mut envelope) {
         let reason = error.to_string();
         return Err(error.downcast::<SoapError>().unwrap_or(SoapError::Cut { reason }));
     }
-    let answer = Answer { envelope: Bytes::from(envelope), parts, leniencies: Vec::new() };
-    answer.inlined(MOST_INLINED).ok_or(SoapError::TooLarge { limit: MOST_INLINED as u64 })
+    service.inlined(&Answer { envelope: Bytes::from(envelope), parts, leniencies: Vec::new() })
 }

@@ -14,10 +14,10 @@ const MOST: usize = 400;
 
 /// The text of a mapping file for an operation of a backend's WSDL.
 ///
-/// What by its name changes something is proposed as a write, never as something that is called to read. The fault: nothing
-/// can be proposed.
+/// What by its name changes something, or answers nothing, is proposed as a write, never as something that is called to read.
+/// The fault: nothing can be proposed.
 pub fn propose_service(backend: &str, plan: &Plan) -> Result<String, String> {
-    if write::changes_something(&plan.operation.name) {
+    if plan.operation.output.is_none() || write::changes_something(&plan.operation.name) {
         return Ok(write::propose(backend, plan));
     }
     let operation = &plan.operation;
@@ -76,7 +76,8 @@ pub fn propose_service(backend: &str, plan: &Plan) -> Result<String, String> {
     line(format!("operation   = {}", quoted(&operation.name)));
     let of_key = |input: &Given| (!is_polled && input.name == key.input).then(|| quoted(&format!("{{{}}}", key.field)));
     line(format!("request     = {}", request(&inputs, &|input| of_key(input).or_else(|| polled.place(&input.name)))));
-    for input in inputs.iter().filter(|input| input.is_left_out && polled.place(&input.name).is_none()) {
+    let has_place = |input: &Given| of_key(input).or_else(|| polled.place(&input.name)).is_some();
+    for input in inputs.iter().filter(|input| input.is_left_out && !has_place(input)) {
         line(format!(
             "# {} can be sent as well{}: {}",
             input.name,
@@ -87,6 +88,9 @@ pub fn propose_service(backend: &str, plan: &Plan) -> Result<String, String> {
     line(format!("# {}", records.why));
     line(format!("record_path = {}", quoted(&records.path)));
     polled.lines.iter().for_each(|written| line(written.clone()));
+    if !is_polled {
+        unknown_record(plan).into_iter().for_each(&mut line);
+    }
     line(String::new());
     line("[fields]".to_owned());
     for field in &fields {
@@ -113,6 +117,19 @@ pub(super) fn mtom(plan: &Plan) -> Option<&'static str> {
     let words =
         "# A policy of the WSDL demands MTOM: each call is sent as an XOP package, without a word in the mapping.";
     plan.operation.requires_mtom.then_some(words)
+}
+
+/// How a fault is named that says that there is no such record; the first that the WSDL declares stands for it.
+fn unknown_record(plan: &Plan) -> [String; 4] {
+    let declared = plan.operation.faults.iter().find_map(|fault| fault.detail.as_ref());
+    let detail = declared.map(|detail| plan.types.names.local(detail.name.local));
+    [
+        "# A fault that says that there is no such record becomes a 404 where it is named, by its detail or its code:"
+            .to_owned(),
+        "# [[source.soap.faults]]".to_owned(),
+        detail.map_or("# code   = \"Client.NotFound\"".to_owned(), |detail| format!("# detail = {}", quoted(detail))),
+        "# status = 404".to_owned(),
+    ]
 }
 
 /// Where the records are.
@@ -545,8 +562,20 @@ struct Key {
     why: String,
 }
 
+/// Whether a value of this type can be a key: it has one spelling, and is not nothing where it is blank.
+fn is_key(builtin: Builtin) -> bool {
+    match builtin.json() {
+        JsonKind::Float => false,
+        JsonKind::Text => !matches!(
+            builtin,
+            Builtin::Base64Binary | Builtin::HexBinary | Builtin::Date | Builtin::DateTime | Builtin::Time
+        ),
+        _ => true,
+    }
+}
+
 fn key(fields: &[Field], inputs: &[Given], is_list: bool) -> Option<Key> {
-    let single = || fields.iter().filter(|field| field.builtin.is_some());
+    let single = || fields.iter().filter(|field| field.builtin.is_some_and(is_key));
     if !is_list {
         for input in inputs.iter().filter(|input| input.is_scalar && !pages(&input.name)) {
             if let Some(field) = single().find(|field| same_name(&field.from, &input.name)) {

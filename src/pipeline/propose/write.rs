@@ -4,7 +4,7 @@
 use super::names::{bare, plain_name};
 use super::quoted;
 use super::service::{Fields, builtin, members, mtom, whole, wrapped};
-use crate::wsdl::{Member, Plan, TypeKind};
+use crate::wsdl::{Member, Plan, TypeId, TypeKind};
 
 /// How deep what is sent is proposed.
 const DEEPEST: usize = 4;
@@ -79,8 +79,13 @@ pub(super) fn propose(backend: &str, plan: &Plan) -> String {
     }
     let mut lines = vec![
         format!("# Proposed from the operation {} of port {}.", operation.name, operation.port),
-        "# By its name it changes something, so this is no resource of its own, but a write of one: put it into that mapping."
-            .to_owned(),
+        match operation.output {
+            Some(_) => "# By its name it changes something, so this is no resource of its own, but a write of one: put it into \
+                        that mapping."
+                .to_owned(),
+            None => "# It answers nothing, so this is no resource of its own, but a write of one: put it into that mapping."
+                .to_owned(),
+        },
         "# The types are the WSDL's; nothing was called. Read every line before it is used.".to_owned(),
     ];
     lines.extend(mtom(plan).map(str::to_owned));
@@ -146,19 +151,9 @@ fn part(plan: &Plan, member: &Member, place: Option<&str>, depth: usize, left: &
     let is_optional = member.is_optional || member.element.is_nillable;
     let key = bare(json);
     if builtin(plan, own).is_some() && !member.is_many {
-        let rules = Fields { plan, left: &mut 0 }.type_rules(own).0;
-        let type_name = type_of(&rules);
-        let field = match is_optional {
-            true => format!("{name} = {{ type = {type_name}, required = false }}"),
-            false => format!("{name} = {type_name}"),
-        };
-        let way = match place {
-            None | Some("") => name,
-            Some(place) => format!("/{place}/{name}"),
-        };
-        return Some((field, format!("{key} = \"{{{way}}}\"")));
+        return Some(scalar(plan, (json, own), place, is_optional));
     }
-    let TypeKind::Complex(_) = &plan.types.get(own).kind else {
+    let TypeKind::Complex(complex) = &plan.types.get(own).kind else {
         *left += 1;
         return None;
     };
@@ -174,12 +169,21 @@ fn part(plan: &Plan, member: &Member, place: Option<&str>, depth: usize, left: &
         *left += 1;
         return None;
     };
-    let parts: Vec<_> =
+    let mut parts: Vec<_> =
         members(plan, own).iter().filter_map(|member| part(plan, member, within.as_deref(), depth + 1, left)).collect();
     if parts.is_empty() {
         *left += 1;
         return None;
     }
+    for attribute in &complex.attributes {
+        let one = scalar(plan, (&attribute.json, attribute.ty), within.as_deref(), !attribute.is_required);
+        match parts.iter().any(|(field, _)| field.split(' ').next() == one.0.split(' ').next()) {
+            true => *left += 1,
+            false => parts.push(one),
+        }
+    }
+    // What is in it must be there: a place of something that callers may leave out has no value in every call.
+    let is_optional = is_optional && (member.is_many || !needs(plan, own, depth));
     let (fields, values): (Vec<String>, Vec<String>) = parts.into_iter().unzip();
     let (fields, values) = (fields.join(", "), values.join(", "));
     Some(match member.is_many {
@@ -192,6 +196,37 @@ fn part(plan: &Plan, member: &Member, place: Option<&str>, depth: usize, left: &
             format!("{key} = {{ {values} }}"),
         ),
     })
+}
+
+/// The same of a single value.
+fn scalar(plan: &Plan, (json, own): (&str, TypeId), place: Option<&str>, is_optional: bool) -> (String, String) {
+    let (name, key) = (plain_name(json), bare(json));
+    let rules = Fields { plan, left: &mut 0 }.type_rules(own).0;
+    let type_name = type_of(&rules);
+    let field = match is_optional {
+        true => format!("{name} = {{ type = {type_name}, required = false }}"),
+        false => format!("{name} = {type_name}"),
+    };
+    let way = match place {
+        None | Some("") => name,
+        Some(place) => format!("/{place}/{name}"),
+    };
+    (field, format!("{key} = \"{{{way}}}\""))
+}
+
+/// Whether an object has a value that cannot be left out, nor be empty.
+fn needs(plan: &Plan, ty: TypeId, depth: usize) -> bool {
+    let TypeKind::Complex(complex) = &plan.types.get(ty).kind else { return false };
+    let is_hard = |ty| builtin(plan, ty).is_some_and(|builtin| !builtin.takes_empty());
+    let of_member = |member: &Member| {
+        let own = member.element.ty;
+        // Objects within it are proposed as needed, too, where they need something.
+        let is_object = !member.is_many && matches!(plan.types.get(own).kind, TypeKind::Complex(_));
+        let must_be = !member.is_optional && !member.element.is_nillable && !member.is_many;
+        must_be && (is_hard(own) || (is_object && depth < DEEPEST && needs(plan, own, depth + 1)))
+    };
+    complex.attributes.iter().any(|attribute| attribute.is_required && is_hard(attribute.ty))
+        || members(plan, ty).iter().any(of_member)
 }
 
 /// Single values of the answer, with their names, which are none of those that are sent, and places.

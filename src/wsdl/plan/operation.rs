@@ -95,7 +95,7 @@ pub struct Operation {
     pub style: Style,
     /// The value of `SOAPAction`; `""` is a valid one.
     pub action: Box<str>,
-    /// The action of WS-Addressing, as it is declared or made by the rule of WS-Addressing Metadata.
+    /// The action of WS-Addressing: as it is declared, else that of SOAP, else made by the rule of WS-Addressing Metadata.
     pub addressing_action: Box<str>,
     /// Where the WSDL says that the service is. Calls go where the configuration says.
     pub address: Option<Box<str>>,

@@ -237,12 +237,17 @@ impl<'a> Compiler<'a> {
         Some(self.not_itself(found, at))
     }
 
-    /// Inside of a redefinition its name means what it redefines.
+    /// Inside of a redefinition its name means what it redefines, even where that itself is redefined elsewhere.
     fn not_itself(&self, found: usize, at: At<'_>) -> usize {
-        match at.component {
-            Some(component) if component == found => self.schemas.components[found].original.unwrap_or(found),
-            _ => found,
+        let mut known = Some(found);
+        while let Some(index) = known {
+            let original = self.schemas.components[index].original;
+            if at.component == Some(index) {
+                return original.unwrap_or(found);
+            }
+            known = original;
         }
+        found
     }
 
     /// The type that a qualified name means here.

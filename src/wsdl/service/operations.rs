@@ -164,6 +164,8 @@ impl<'a> Importer<'a> {
         let bound_input = child(at, "input");
         let requires_mtom =
             port.requires_mtom || self.demands_mtom(at) || bound_input.is_some_and(|bound| self.demands_mtom(bound));
+        let action = extension.and_then(|extension| extension.attr("soapAction")).unwrap_or_default();
+        let is_one_way = answered.is_none();
         let documentation = child(declared, "documentation").and_then(|node| node.node.text());
         let documentation = documentation.map(str::trim).filter(|text| !text.is_empty());
         Some(Operation {
@@ -173,8 +175,8 @@ impl<'a> Importer<'a> {
             binding: port.binding.node.attr("name").unwrap_or_default().into(),
             version: if soap == SOAP_12 { SoapVersion::V12 } else { SoapVersion::V11 },
             style,
-            action: extension.and_then(|extension| extension.attr("soapAction")).unwrap_or_default().into(),
-            addressing_action: self.addressing_action(port_type, declared, input).into(),
+            action: action.into(),
+            addressing_action: self.addressing_action(action, (port_type, declared, input), is_one_way).into(),
             address: port.address.map(Into::into),
             requires_mtom,
             input: sent,
@@ -186,10 +188,19 @@ impl<'a> Importer<'a> {
         })
     }
 
-    /// The action of WS-Addressing: as it is declared, or made by its rule (WS-Addressing Metadata, 4.4.4).
-    fn addressing_action(&self, port_type: At<'a>, operation: At<'a>, input: At<'a>) -> String {
+    /// The action of WS-Addressing: as it is declared, else that of SOAP, else made by its rule (WS-Addressing Metadata,
+    /// 4.4.1 to 4.4.4).
+    fn addressing_action(
+        &self,
+        action: &str,
+        (port_type, operation, input): (At<'a>, At<'a>, At<'a>),
+        is_one_way: bool,
+    ) -> String {
         let spaces = ["http://www.w3.org/2007/05/addressing/metadata", "http://www.w3.org/2006/05/addressing/wsdl"];
         if let Some(action) = spaces.iter().find_map(|uri| input.node.attr_of(uri, "Action")) {
+            return action.to_owned();
+        }
+        if !action.is_empty() {
             return action.to_owned();
         }
         let namespace = &self.compiler.schemas.contexts[port_type.context].namespace;
@@ -197,7 +208,12 @@ impl<'a> Importer<'a> {
         let gap = if namespace.ends_with(separator) { String::new() } else { separator.to_string() };
         let message = match input.node.attr("name") {
             Some(name) => name.to_owned(),
-            None => format!("{}Request", operation.node.attr("name").unwrap_or_default()),
+            // What names of messages are where none are said (WSDL 1.1 section 2.4.5).
+            None => format!(
+                "{}{}",
+                operation.node.attr("name").unwrap_or_default(),
+                if is_one_way { "" } else { "Request" }
+            ),
         };
         format!("{namespace}{gap}{}{separator}{message}", port_type.node.attr("name").unwrap_or_default())
     }

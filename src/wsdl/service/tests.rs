@@ -32,10 +32,28 @@ fn an_operation_and_its_port() {
     );
     assert_eq!(
         (operation.address.as_deref(), &*operation.addressing_action),
-        (Some("http://erp.example/ws"), "urn:t:P:OpRequest")
+        (Some("http://erp.example/ws"), "urn:t#Op")
     );
     assert_eq!((plan.request_skeleton(), plan.response_skeleton()), (json!({}), json!("integer")));
     assert!(!operation.is_degraded && operation.findings.is_empty());
+}
+
+#[test]
+fn the_action_of_addressing_is_declared_or_that_of_soap_or_made_by_its_rule() {
+    let text = schema("<xs:element name='Op'/><xs:element name='OpResponse'/>");
+    let action = |text: &str| plan(text).operation.addressing_action.to_string();
+    let without = text.replace("soapAction=\"urn:t#Op\"", "soapAction=\"\"");
+    assert_ne!(text, without);
+    assert_eq!((action(&text).as_str(), action(&without).as_str()), ("urn:t#Op", "urn:t:P:OpRequest"));
+    let (input, output) = ("<w:input message=\"t:In\"/>", "<w:output message=\"t:Out\"/>");
+    assert!(text.contains(input) && text.contains(output), "{text}");
+    let named = without.replace(input, "<w:input name='Ask' message='t:In'/>");
+    let one_way = without.replace(output, "");
+    assert_eq!((action(&named).as_str(), action(&one_way).as_str()), ("urn:t:P:Ask", "urn:t:P:Op"));
+    for space in ["http://www.w3.org/2007/05/addressing/metadata", "http://www.w3.org/2006/05/addressing/wsdl"] {
+        let said = format!("<w:input a:Action='urn:said' xmlns:a='{space}' message='t:In'/>");
+        assert_eq!(action(&text.replace(input, &said)), "urn:said");
+    }
 }
 
 #[test]
@@ -235,6 +253,32 @@ fn schemas_in_circles_chameleons_and_redefinitions() {
         json!({"O": {"Was": "string (date)", "New": "integer"}, "U": "integer", "G1": "integer", "G2": "integer"});
     assert_eq!((plan.request_skeleton(), plan.response_skeleton()), (expected, json!("integer")));
     assert_eq!(imported.closure.documents.len(), 5);
+}
+
+/// Redefinitions of each kind, of what is redefined already, and of a schema that has no namespace of its own.
+#[test]
+fn whatever_is_redefined_means_what_it_was_and_more() {
+    let text = document("<xs:schema targetNamespace='urn:t'><xs:include schemaLocation='c.xsd'/></xs:schema>");
+    let c = "<xs:schema xmlns:xs='http://www.w3.org/2001/XMLSchema' targetNamespace='urn:t' xmlns='urn:t' elementFormDefault='qualified'>
+        <xs:redefine schemaLocation='b.xsd'>
+          <xs:complexType name='T'><xs:complexContent><xs:extension base='T'><xs:sequence><xs:element name='C' type='Size'/></xs:sequence></xs:extension></xs:complexContent></xs:complexType>
+        </xs:redefine>
+        <xs:element name='Op' type='T'/><xs:element name='OpResponse' type='Size'/></xs:schema>";
+    let b = "<xs:schema xmlns:xs='http://www.w3.org/2001/XMLSchema' targetNamespace='urn:t' xmlns='urn:t'>
+        <xs:redefine schemaLocation='a.xsd'>
+          <xs:complexType name='T'><xs:complexContent><xs:extension base='T'><xs:sequence><xs:element name='B' type='xs:int'/></xs:sequence></xs:extension></xs:complexContent></xs:complexType>
+          <xs:simpleType name='Size'><xs:restriction base='Size'><xs:enumeration value='S'/></xs:restriction></xs:simpleType>
+          <xs:attributeGroup name='Marks'><xs:attributeGroup ref='Marks'/><xs:attribute name='more' type='xs:int'/></xs:attributeGroup>
+        </xs:redefine></xs:schema>";
+    let a = "<xs:schema xmlns:xs='http://www.w3.org/2001/XMLSchema'>
+        <xs:complexType name='T'><xs:sequence><xs:element name='A' type='Size'/></xs:sequence><xs:attributeGroup ref='Marks'/></xs:complexType>
+        <xs:simpleType name='Size'><xs:restriction base='xs:string'><xs:enumeration value='S'/><xs:enumeration value='M'/></xs:restriction></xs:simpleType>
+        <xs:attributeGroup name='Marks'><xs:attribute name='mark' type='xs:boolean'/></xs:attributeGroup></xs:schema>";
+    let imported = imported(&[("t.wsdl", &text), ("c.xsd", c), ("b.xsd", b), ("a.xsd", a)]);
+    assert_eq!(codes(&imported), []);
+    let plan = imported.wsdl.plan("Op", &Choice::default()).unwrap();
+    let expected = json!({"@mark": "boolean", "@more": "integer", "A": "S", "B": "integer", "C": "S"});
+    assert_eq!((plan.request_skeleton(), plan.response_skeleton()), (expected, json!("S")));
 }
 
 #[test]

@@ -42,7 +42,7 @@ async fn leaving_in_the_middle_and_half_an_answer() {
                      <OrderNo>{number}</OrderNo></GetOrder></s:Body></s:Envelope>"
                 );
                 let request =
-                    Request { envelope: Bytes::from(envelope), action: "GetOrder".into(), version: Version::V11, is_one_way: false, attachments: Vec::new(), is_package: false, trouble: Trouble::default(), is_strict: false };
+                    Request { envelope: Bytes::from(envelope), action: "GetOrder".into(), addressing_action: "".into(), version: Version::V11, is_one_way: false, attachments: Vec::new(), is_package: false, trouble: Trouble::default(), is_strict: false };
                 let mut answer = service.stream(permit, request).await.ok()?;
                 let mut bytes = 0;
                 while let Some(piece) = answer.next().await {

@@ -220,6 +220,31 @@ fn a_reading_that_is_killed_amid_its_tokens_goes_on_or_begins_anew_and_deletes_a
     }
 }
 
+/// A page behind the one at which it stood is not gone, and a service in trouble has not forgotten where it stood: neither
+/// begins anew, which would read all pages again each time.
+#[test]
+fn a_reading_does_not_begin_anew_for_a_fault_of_a_later_page_or_of_a_service_in_trouble() {
+    let token = "token = { path = \"/ListResponse/Next\" }";
+    for (status, faulty, expected) in [(500, "t5", &["t4", "t5"][..]), (503, "t4", &["t4"])] {
+        let erp = Erp::start(|call| pages_by_token(call, "t4"));
+        let site = site_at(&erp.url(), "", &polled("<T>{token}</T>", &format!("snapshot = true\n{token}")));
+        killed_at(&erp, &site, 5);
+        let before = erp.count();
+        erp.script(move |call| match sent(call, "T").unwrap() == faulty {
+            true => Reply::fault(status, "s:Server", "a broken record"),
+            false => pages_by_token(call, "none"),
+        });
+        assert!(sync_fails(&site).contains("a broken record"));
+        assert_eq!(all_sent(&erp, "T").split_off(before), expected, "{status}");
+        // When it is well again, it goes on there.
+        let before = erp.count();
+        erp.script(|call| pages_by_token(call, "none"));
+        sync(&site);
+        assert_eq!(all_sent(&erp, "T").split_off(before).first().map(String::as_str), Some(faulty));
+        assert_eq!(keys(&site), (1..80).collect::<Vec<_>>());
+    }
+}
+
 #[test]
 fn a_watermark_moves_when_all_pages_are_read_whatever_is_killed() {
     let page = |hangs: &'static str| {

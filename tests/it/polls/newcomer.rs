@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::site_at;
 use super::typed::started;
+use crate::site::Site;
 use crate::support::soap::SoapServer;
 
 #[test]
@@ -86,4 +87,90 @@ fn a_newcomer_gets_from_a_wsdl_to_an_answer() {
     assert!(moved.status.code() == Some(2) && told.contains("cannot be reached"), "{told}");
     let doctor = String::from_utf8(site.run(&["doctor", "erp"]).stdout).unwrap();
     assert!(doctor.contains("wsdl"), "{doctor}");
+}
+
+/// In a folder where there is nothing yet: what `infer` says of the backend is the configuration, and what it says of faults
+/// a 404.
+#[test]
+fn a_newcomer_needs_no_more_than_what_is_proposed() {
+    let server = SoapServer::spyne(&[]);
+    let site = Site::new();
+    let url = server.url("soap11?wsdl");
+    let output = site.run(&["infer", "--wsdl", &url, "--operation", "GetOrder"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let proposed = String::from_utf8(output.stdout).unwrap();
+    let lines = proposed.lines().filter_map(|line| line.strip_prefix("#   "));
+    let config: String = lines.map(|line| line.to_owned() + "\n").collect();
+    site.write("tollbridge.toml", config.as_bytes());
+    let faults: Vec<&str> = proposed.lines().skip_while(|line| *line != "# [[source.soap.faults]]").take(3).collect();
+    let heeded: Vec<&str> = faults.iter().map(|line| &line[2..]).collect();
+    site.write("mappings/order.v1.toml", proposed.replace(&faults.join("\n"), &heeded.join("\n")).as_bytes());
+    let check = site.run(&["check"]);
+    assert!(check.status.success(), "{}\n{config}\n{proposed}", String::from_utf8_lossy(&check.stderr));
+    let (service, key) = started(&site);
+    let order: Value = serde_json::from_str(&service.get("/v1/order/7", &key).unwrap()).unwrap();
+    assert_eq!(order["reference"], "REF-7", "{order}");
+    assert_eq!(service.get("/v1/order/99", &key), Err(404));
+    // Where the configuration has the backend, it is not proposed again.
+    let again = site.run(&["infer", "--wsdl", &url, "--operation", "GetOrder"]);
+    assert!(!String::from_utf8(again.stdout).unwrap().contains("[backends.erp.soap]"));
+    let shown = String::from_utf8(site.run(&["inspect", &url, "--operation", "GetOrder"]).stdout).unwrap();
+    assert!(shown.contains(&format!("at {}, as the WSDL says", server.url("soap11"))), "{shown}");
+}
+
+/// A write as .NET declares it: an object that may be left out, with members that may not, and an attribute. A scan, which is
+/// nothing but bytes; and what answers nothing, by whatever name.
+const ENTITY: &str = r#"<definitions targetNamespace="urn:e" xmlns="http://schemas.xmlsoap.org/wsdl/" xmlns:t="urn:e"
+  xmlns:x="http://www.w3.org/2001/XMLSchema" xmlns:soap="http://schemas.xmlsoap.org/wsdl/soap/">
+  <types><x:schema targetNamespace="urn:e" elementFormDefault="qualified">
+    <x:complexType name="Entity"><x:sequence><x:element name="No" type="x:string" minOccurs="0"/>
+      <x:element name="Balance" type="x:decimal"/><x:element name="Owner" minOccurs="0"><x:complexType><x:sequence>
+        <x:element name="Name" type="x:string" minOccurs="0"/></x:sequence></x:complexType></x:element>
+      </x:sequence><x:attribute name="version" type="x:int" use="required"/></x:complexType>
+    <x:element name="CreateEntity"><x:complexType><x:sequence><x:element name="entity" type="t:Entity" minOccurs="0"/>
+      </x:sequence></x:complexType></x:element>
+    <x:element name="CreateEntityResponse"><x:complexType><x:sequence>
+      <x:element name="CreateEntityResult" type="x:string" minOccurs="0"/></x:sequence></x:complexType></x:element>
+    <x:element name="GetScan"><x:complexType><x:sequence><x:element name="no" type="x:int"/></x:sequence></x:complexType></x:element>
+    <x:element name="GetScanResponse"><x:complexType><x:sequence>
+      <x:element name="GetScanResult" type="x:base64Binary"/></x:sequence></x:complexType></x:element>
+    <x:element name="Ring"><x:complexType><x:sequence><x:element name="Bell" type="x:string"/></x:sequence></x:complexType></x:element>
+  </x:schema></types>
+  <message name="CreateIn"><part name="p" element="t:CreateEntity"/></message>
+  <message name="CreateOut"><part name="p" element="t:CreateEntityResponse"/></message>
+  <message name="ScanIn"><part name="p" element="t:GetScan"/></message><message name="ScanOut"><part name="p" element="t:GetScanResponse"/></message>
+  <message name="RingIn"><part name="p" element="t:Ring"/></message>
+  <portType name="P"><operation name="CreateEntity"><input message="t:CreateIn"/><output message="t:CreateOut"/></operation>
+    <operation name="GetScan"><input message="t:ScanIn"/><output message="t:ScanOut"/></operation>
+    <operation name="Ring"><input message="t:RingIn"/></operation></portType>
+  <binding name="B" type="t:P"><soap:binding transport="http://schemas.xmlsoap.org/soap/http"/>
+    <operation name="CreateEntity"><soap:operation soapAction="c"/><input><soap:body use="literal"/></input><output><soap:body use="literal"/></output></operation>
+    <operation name="GetScan"><soap:operation soapAction="g"/><input><soap:body use="literal"/></input><output><soap:body use="literal"/></output></operation>
+    <operation name="Ring"><soap:operation soapAction="r"/><input><soap:body use="literal"/></input></operation></binding>
+  <service name="S"><port name="P" binding="t:B"><soap:address location="http://nowhere/"/></port></service>
+</definitions>"#;
+
+#[test]
+fn what_is_proposed_of_odd_operations_is_sound_or_is_refused() {
+    let live = "resource = \"items\"\nversion = 1\nkey = [\"no\"]\n[source]\nbackend = \"erp\"\n[source.soap]\noperation = \"g\"\n\
+        envelope = '''<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\"><s:Body><G>{no}</G></s:Body></s:Envelope>'''\n\
+        record_path = \"//E\"\n[fields]\nno = { from = \"No\" }\n";
+    let site = site_at("http://127.0.0.1:1/erp", "wsdl = \"entity.wsdl\"", live);
+    site.write("entity.wsdl", ENTITY.as_bytes());
+    let infer = |operation: &str| site.run(&["infer", "--backend", "erp", "--operation", operation]);
+    let object =
+        "entity = { object = { no = { type = \"string\", required = false }, balance = \"decimal(28,6)\", owner = ";
+    for (operation, words, more) in [
+        ("CreateEntity", object, "version = \"integer\" } } }"),
+        ("Ring", "# It answers nothing, so this is no resource of its own", "[operations.ring]"),
+    ] {
+        let proposed = String::from_utf8(infer(operation).stdout).unwrap();
+        assert!(proposed.contains(words) && proposed.contains(more), "{proposed}");
+        site.write("mappings/items.v1.toml", format!("{live}{proposed}").as_bytes());
+        let check = site.run(&["check", "--offline"]);
+        assert!(check.status.success(), "{}\n{proposed}", String::from_utf8_lossy(&check.stderr));
+    }
+    let refused = infer("GetScan");
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && told.contains("no single value that could be a key"), "{told}");
 }

@@ -1,5 +1,8 @@
 //! A session that ends in the middle of a reading: one login, and the reading goes on with the same page.
 
+use serde_json::Value;
+
+use super::typed::started;
 use super::{keys, site_at, sync};
 use crate::support::soap::{PASSWORD, SoapServer};
 
@@ -41,6 +44,40 @@ fn a_token_that_is_used_up_is_asked_for_once_and_the_page_again() {
     let output = site.run(&["sync", "items"]);
     let said = [output.stdout, output.stderr].concat();
     assert!(!String::from_utf8_lossy(&said).contains("s3cret"), "{}", String::from_utf8_lossy(&said));
+}
+
+/// A wrong password is not tried again and again, for that may lock the account; who looks is told, and another one is tried
+/// at once.
+#[test]
+fn a_wrong_password_is_left_alone_and_told() {
+    let server = SoapServer::spyne(&["--token-calls", "1000"]);
+    let live =
+        "operation = \"GetOrder\"\nrequest = { Number = \"{no}\" }\nrecord_path = \"/GetOrderResponse/GetOrderResult\"";
+    let carrier = "operation = \"Login\"\ntoken = \"LoginResult\"\nexpired = [\"SessionExpired\"]\n\
+        element = \"<o:Session xmlns:o='urn:tollbridge:orders'><o:Token>{token}</o:Token></o:Session>\"";
+    let mapping = mapping("").replace("operation = \"ListOrders\"\n", &format!("{live}\n"));
+    let site = site_at(&server.url("session"), &session("urn:tollbridge:orders", carrier), &mapping);
+    site.write("password", b"wr0ng");
+    let wsdl = ureq::get(server.url("soap11?wsdl")).call().unwrap().body_mut().read_to_string().unwrap();
+    site.write("orders.wsdl", wsdl.as_bytes());
+    let (service, key) = started(&site);
+    let before = server.count("logins");
+    for number in 1..=8 {
+        assert_eq!(service.get(&format!("/v1/items/{number}"), &key).map(drop), Err(502));
+    }
+    // Half a minute may have passed on a machine that is busy.
+    let logins = server.count("logins") - before;
+    assert!((1..=2).contains(&logins), "{logins}");
+    let health = || -> Value { serde_json::from_str(&service.get("/health/backends", &key).unwrap()).unwrap() };
+    let told = service.until(|| Some(health()["data"][0].clone()).filter(|found| !found["reason"].is_null()));
+    assert_eq!((&told["reachable"], &told["reason"]), (&true.into(), &"login_refused".into()), "{told}");
+    assert!(told["next_login_at"].as_str().is_some_and(|at| at.ends_with('Z')), "{told}");
+    let doctor = String::from_utf8(site.run(&["doctor", "erp"]).stdout).unwrap();
+    assert!(doctor.contains("Wrong user or password") && doctor.contains("ever more seldom"), "{doctor}");
+    site.write("password", PASSWORD.as_bytes());
+    assert!(service.get("/v1/items/7", &key).unwrap().contains('7'));
+    service.until(|| Some(()).filter(|()| health()["data"][0]["reason"].is_null()));
+    assert!(health()["data"][0]["next_login_at"].is_null());
 }
 
 #[test]

@@ -33,7 +33,7 @@ fn items(erp: &Erp, source: &str, is_raw: bool) -> Site {
 /// A way to be odd: its kind in the metric, what is said of it, and the answer.
 type Odd = (&'static str, &'static str, fn(String) -> Reply);
 
-const ODD: [Odd; 6] = [
+const ODD: [Odd; 7] = [
     ("junk_around_the_envelope", "something stands before or behind its envelope", |order| {
         Reply::Answer(200, "text/xml", format!("Notice: undefined index\n{order}"))
     }),
@@ -50,6 +50,11 @@ const ODD: [Odd; 6] = [
         Reply::Answer(200, "text/html; charset=utf-8", order)
     }),
     ("wrong_content_type", "it has no content type", |order| Reply::Answer(200, "", order)),
+    ("other_soap_version", "it is of SOAP 1.2, and what was sent is of SOAP 1.1", |order| {
+        let newer =
+            order.replace("http://schemas.xmlsoap.org/soap/envelope/", "http://www.w3.org/2003/05/soap-envelope");
+        Reply::Answer(200, "application/soap+xml; charset=utf-8", newer)
+    }),
 ];
 
 /// The n-th order comes in the n-th way, the next is a fault with status 200, and all others are as they should be.
@@ -93,7 +98,8 @@ fn one_by_one(is_raw: bool) {
     }
     assert_eq!(problem(&service, &fault, &key)["soap"]["code"], "Server.Closed");
     let metrics = service.admin("GET", "/metrics").1;
-    for (kind, times) in ODD[..4].iter().map(|(kind, ..)| (*kind, 1)).chain([("wrong_content_type", 2)]) {
+    let others = [("wrong_content_type", 2), ("other_soap_version", 1)];
+    for (kind, times) in ODD[..4].iter().map(|(kind, ..)| (*kind, 1)).chain(others) {
         assert_eq!(counted(&metrics, kind), Some(times), "{kind} in\n{metrics}");
     }
     assert_eq!(counted(&metrics, "fault_with_success_status"), Some(1), "{metrics}");

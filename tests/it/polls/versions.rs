@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{all_sent, list, polled, sent, site_at};
+use super::{all_sent, list, list_text, polled, sent, site_at};
 use crate::live::erp::{Erp, Reply};
 use crate::site::Site;
 use crate::tables::documents_of;
@@ -80,6 +80,18 @@ fn every_page_is_asked_for_once() {
     let before = erp.count();
     let (said, _) = site.json(&["sync", "items.v1", "--full"]);
     assert_eq!((erp.count() - before, &said[0]["read_together_with"]), (3, &json!([])), "{said:?}");
+}
+
+/// What was odd about an answer is in the notes of whoever has staged it; it is counted once.
+#[test]
+fn what_was_odd_about_an_answer_is_told_to_all_who_have_it() {
+    let erp = Erp::start(|_| Reply::Answer(200, "text/html", list_text(&[(1, DAY)], "")));
+    let site = both(&erp, &polled("", "snapshot = true"));
+    let (calls, lines) = run(&erp, &site);
+    assert_eq!((calls, numbers(&lines, "staged")), (1, vec![1, 1]), "{lines:?}");
+    for line in &lines {
+        assert!(line["notes"].to_string().contains("do not allow it: wrong_content_type 1"), "{line}");
+    }
 }
 
 #[test]

@@ -78,7 +78,8 @@ async fn faults_whatever_their_status() {
                 assert_eq!(fault.status.to_string(), status[..3]);
                 let detail = "<s:Detail xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\" xmlns:o=\"urn:o\"><o:Late days='3'/></s:Detail>";
                 assert_eq!(fault.detail.as_deref(), Some(detail.as_bytes()));
-                let odd = [(status == "200 OK").then_some(Leniency::FaultStatus), Some(Leniency::ContentType)];
+                let is_odd = (status == "200 OK").then_some(Leniency::FaultStatus);
+                let odd = [is_odd, Some(Leniency::ContentType), Some(Leniency::Version)];
                 assert_eq!(fault.leniencies, odd.into_iter().flatten().collect::<Vec<_>>(), "{status}");
             }
             other => panic!("{other:?}"),
@@ -94,11 +95,45 @@ async fn the_content_type_is_that_of_the_soap() {
         (MESSAGE, "text/xml", &[][..]),
         (MESSAGE, "application/soap+xml", &[Leniency::ContentType]),
         (MESSAGE, "application/xml", &[Leniency::ContentType]),
-        (&newer, "application/soap+xml; charset=utf-8; action=\"urn:x\"", &[]),
-        (&newer, "text/xml", &[Leniency::ContentType]),
+        (&newer, "application/soap+xml; charset=utf-8; action=\"urn:x\"", &[Leniency::Version]),
+        (&newer, "text/xml", &[Leniency::ContentType, Leniency::Version]),
     ] {
         let answer = told(http("200 OK", &format!("Content-Type: {kind}\r\n"), body.as_bytes())).await.unwrap();
         assert_eq!(answer.leniencies, leniencies, "{kind} {body}");
+    }
+}
+
+/// An answer is of the SOAP that was sent; whoever does not know that may say so in the other.
+#[tokio::test]
+async fn an_answer_of_the_other_soap_is_counted_and_refused_where_that_is_wanted() {
+    let (older, newer) = ("http://schemas.xmlsoap.org/soap/envelope/", "http://www.w3.org/2003/05/soap-envelope");
+    let fault = |code: &str| {
+        format!(
+            "<s:Envelope xmlns:s='{older}'><s:Body><s:Fault><faultcode>s:{code}</faultcode><faultstring>no</faultstring>\
+             </s:Fault></s:Body></s:Envelope>"
+        )
+    };
+    for (asked, said) in [(Version::V11, newer), (Version::V12, older)] {
+        let kind = if said == older { "text/xml" } else { "application/soap+xml" };
+        let bytes = http("200 OK", &format!("Content-Type: {kind}\r\n"), MESSAGE.replace(older, said).as_bytes());
+        let raw = Raw::saying(Say::Bytes(bytes));
+        let door = Door::to(&raw.url(), "");
+        let question = request(asked, "urn:op", "<q/>");
+        let answer = door.call(&question).await.unwrap();
+        assert_eq!(answer.leniencies, [Leniency::Version]);
+        let streamed = door.service.stream(door.permit().await, question.clone()).await.map(|read| read.leniencies);
+        assert_eq!(streamed.unwrap(), [Leniency::Version]);
+        let strict = Request { is_strict: true, ..question };
+        let told = door.call(&strict).await.unwrap_err().to_string();
+        let words = if asked == Version::V11 { "it is of SOAP 1.2, and what was" } else { "it is of SOAP 1.1, and" };
+        assert!(told.contains("`strict`") && told.contains(words), "{told}");
+    }
+    for (code, leniencies) in [("VersionMismatch", &[][..]), ("Server", &[Leniency::Version])] {
+        let raw = Raw::saying(Say::Bytes(http("500 No", "Content-Type: text/xml\r\n", fault(code).as_bytes())));
+        match Door::to(&raw.url(), "").call(&request(Version::V12, "urn:op", "<q/>")).await {
+            Err(SoapError::Fault(fault)) => assert_eq!(fault.leniencies, leniencies, "{code}"),
+            other => panic!("{other:?}"),
+        }
     }
 }
 
@@ -120,6 +155,16 @@ async fn everything_else_is_named() {
     check(http("302 Found", "Location: http://127.0.0.1:1/other\r\n", b""), "status 302").await;
     check(http("200 OK", "Content-Encoding: br\r\n", b"x"), "compressed by `br`").await;
     check(http("200 OK", "Content-Encoding: gzip\r\n", &[0x1f, 0x8b, 8, 0, 1, 2]), "cannot be unpacked").await;
+    // A few bytes that become many.
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    for _ in 0..64 {
+        std::io::Write::write_all(&mut gzip, &vec![b' '; 1 << 20]).unwrap();
+    }
+    let bomb = gzip.finish().unwrap();
+    assert!(bomb.len() < 1 << 20);
+    for fields in ["Content-Encoding: gzip\r\n", ""] {
+        check(http("200 OK", fields, &bomb), "more than 1048576 bytes").await;
+    }
     check(http("200 OK", "", &vec![b' '; 2 << 20]), "more than 1048576 bytes").await;
     let half = http("200 OK", "", MESSAGE.as_bytes());
     check(half[..half.len() - 20].to_vec(), "broke off").await;
@@ -214,6 +259,14 @@ async fn what_an_answer_repeats_of_our_credentials_is_masked() {
     let door = Door::to(&raw.url(), &super::wsse(""));
     let answer = door.ask(&question()).await;
     assert!(answer.contains(">svc</wsse:Username>") && answer.contains(">***</wsse:Password>"), "{answer}");
+    // Nor is it in one that is read while it comes.
+    let mut streamed = door.service.stream(door.permit().await, question()).await.unwrap();
+    let mut text = Vec::new();
+    while let Some(piece) = streamed.next().await {
+        text.extend_from_slice(&piece.unwrap());
+    }
+    let text = String::from_utf8(text).unwrap();
+    assert!(text.contains(">***</wsse:Password>") && !text.contains("s3cret") && text.contains("<r>"), "{text}");
     let sent = &raw.requests()[0];
     assert!(sent.contains("s3cret &amp; &lt;safe&gt;"), "{sent}");
     let shown = door.service.shown(sent);
@@ -236,4 +289,8 @@ async fn addresses_are_written_into_the_header() {
         assert!(sent.contains(&part), "no {part} in {sent}");
     }
     assert!(sent.ends_with("</s:Header><s:Body><q/></s:Body></s:Envelope>"), "{sent}");
+    // What it calls the operation otherwise than SOAP does.
+    door.ask(&Request { addressing_action: "urn:x&y".into(), ..question() }).await;
+    let sent = raw.requests().remove(1);
+    assert!(sent.contains(">urn:x&amp;y</wsa:Action>") && sent.contains("\"urn:op\""), "{sent}");
 }

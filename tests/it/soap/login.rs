@@ -111,6 +111,58 @@ async fn a_wrong_password_is_tried_once_for_all_who_wait() {
     }
     assert_eq!((server.count("logins"), server.count("calls")), (1, 1));
     door.rests().await;
+    // Nor is it by who comes later: the service may lock an account that is tried again and again.
+    let told = door.call(&question()).await.unwrap_err().to_string();
+    assert!(told.contains("so that the account is not locked, logging in is not tried for"), "{told}");
+    assert!(door.service.refused_until().is_some());
+    assert_eq!(server.count("logins"), 1);
+    // Another password is tried at once.
+    std::fs::write(door.folder.path().join("password"), PASSWORD).unwrap();
+    assert!(door.ask(&question()).await.contains("REF-7"));
+    assert_eq!((server.count("logins"), door.service.refused_until()), (2, None));
+}
+
+/// What is no word on the account is tried again before long.
+#[tokio::test]
+async fn a_login_that_nobody_has_judged_is_no_refusal() {
+    for say in [
+        Say::Bytes(http("503 Busy", "", b"<html>maintenance</html>")),
+        Say::Bytes(http("502 Bad Gateway", "Content-Type: text/xml\r\n", fault("Server").as_bytes())),
+        Say::Bytes(http("503 Busy", "Content-Type: text/xml\r\n", fault("Server").as_bytes())),
+        Say::Bytes(Vec::new()),
+    ] {
+        let service = Raw::saying(say.clone());
+        let door = Door::to(&service.url(), &session(BLOCK));
+        assert!(door.call(&question()).await.is_err());
+        assert_eq!((service.requests().len(), door.service.refused_until()), (1, None), "{say:?}");
+    }
+    for say in [
+        Say::Bytes(http("500 No", "Content-Type: text/xml\r\n", fault("Server").as_bytes())),
+        Say::Bytes(http("401 Unauthorized", "", b"<html>who?</html>")),
+        // Many a service says so by an answer.
+        Say::Bytes(http(
+            "200 OK",
+            "Content-Type: text/xml\r\n",
+            "<s:Envelope xmlns:s='SOAP'><s:Body><LoginResponse><LoginResult/></LoginResponse></s:Body></s:Envelope>"
+                .replace("SOAP", SOAP)
+                .as_bytes(),
+        )),
+    ] {
+        let service = Raw::saying(say.clone());
+        let door = Door::to(&service.url(), &session(BLOCK));
+        for _ in 0..3 {
+            assert!(matches!(door.call(&question()).await, Err(SoapError::Login { .. })));
+        }
+        assert!(door.service.refused_until().is_some(), "{say:?}");
+        assert_eq!(service.requests().len(), 1, "{say:?}");
+    }
+}
+
+fn fault(code: &str) -> String {
+    format!(
+        "<s:Envelope xmlns:s='{SOAP}'><s:Body><s:Fault><faultcode>s:{code}</faultcode><faultstring>no</faultstring></s:Fault>\
+         </s:Body></s:Envelope>"
+    )
 }
 
 /// A block of SOAP's header that is the service's own, as services of .NET want it.
@@ -249,6 +301,16 @@ async fn a_token_that_is_not_given_is_told() {
         door.rests().await;
     }
     let refused = b"{\"error\":\"invalid_client\",\"error_description\":\"unknown\"}";
+    // It is not asked again and again, until it has another secret.
+    let (giver, service) = (Raw::saying(Say::Bytes(http("401 Unauthorized", "", refused))), takes("t0"));
+    let door = Door::to(&service.url(), &oauth(&giver, ""));
+    for _ in 0..3 {
+        assert!(door.call(&question()).await.is_err());
+    }
+    assert_eq!(giver.requests().len(), 1);
+    std::fs::write(door.folder.path().join("password"), "another").unwrap();
+    assert!(door.call(&question()).await.is_err());
+    assert_eq!((giver.requests().len(), service.requests().len()), (2, 0));
     check(Say::Bytes(http("401 Unauthorized", "", refused)), "status 401: invalid_client (unknown)").await;
     check(Say::Bytes(http("200 OK", "", b"<html>")), "no token in JSON").await;
     check(Say::Bytes(http("200 OK", "", b"{\"access_token\":\"x\",\"token_type\":\"mac\"}")), "another kind").await;

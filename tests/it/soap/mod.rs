@@ -114,6 +114,7 @@ fn request(version: Version, action: &str, body: &str) -> Request {
         envelope,
         action: action.into(),
         version,
+        addressing_action: "".into(),
         is_one_way: false,
         attachments: Vec::new(),
         is_package: false,

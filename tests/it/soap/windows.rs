@@ -217,6 +217,65 @@ async fn a_server_that_breaks_down_is_called_again_soon_with_a_password_that_was
     assert_eq!((server.count("crashed"), server.count("refused"), server.count("calls")), (1, 0, 22));
 }
 
+/// A server that takes the proof of a wrong password and never answers: as a domain counts it, it was wrong all the same.
+#[tokio::test]
+async fn a_server_that_never_answers_an_account_has_it_tried_seldom() {
+    let server = SoapServer::windows(&["--account", "CORP:tarpit:s3cret & <safe>", "--tarpit"]);
+    let lines = format!("{}\ntimeout = \"2s\"\nlate = \"1s\"", account("CORP\\tarpit"));
+    let door = Arc::new(Door::with_cap(&server.url("erp"), &lines, 16));
+    std::fs::write(door.folder.path().join("password"), "wrong").unwrap();
+    let ends = burst(&door).await;
+    let since = std::time::Instant::now();
+    let silent = ends.iter().filter(|end| matches!(end, Err(SoapError::Silent { .. }))).count();
+    let untried = ends.iter().filter(|end| matches!(end, Err(SoapError::Login { .. }))).count();
+    let mut told = Vec::new();
+    for _ in 0..5 {
+        told.push(door.call(&question()).await.unwrap_err());
+    }
+    let refused = server.count("refused");
+    // It is tried again after five seconds.
+    if since.elapsed() < Duration::from_secs(4) {
+        assert_eq!((silent, untried, refused), (1, 15, 1), "{ends:?}");
+        for error in &told {
+            assert!(
+                matches!(error, SoapError::Login { reason, .. }
+                    if reason.contains("it has given no answer to our Windows account")
+                        && reason.contains("so that the domain does not lock it, it is not tried for")),
+                "{error:?}"
+            );
+        }
+    }
+    assert!(refused <= 2 && server.count("calls") == 0, "{refused} {ends:?}");
+    std::fs::write(door.folder.path().join("password"), "s3cret & <safe>").unwrap();
+    assert!(door.ask(&question()).await.contains("CORP\\tarpit"));
+    assert_eq!(server.count("refused"), refused);
+    // `doctor` says what it may be.
+    let other = SoapServer::windows(&["--account", "CORP:other:x", "--tarpit"]);
+    let lines = lines.replace("tarpit", "tarred");
+    let (_, _, remedy) = last(&Door::to(&other.url("erp"), &lines)).await;
+    assert!(remedy.contains("say nothing where they refuse a Windows account"), "{remedy}");
+}
+
+/// A call that hangs, with a password that is good: it is tried again before long.
+#[tokio::test]
+async fn a_call_that_hangs_does_not_keep_a_good_account_out() {
+    let server = SoapServer::windows(&["--account", "CORP:hung:s3cret & <safe>", "--each-time"]);
+    let lines = format!("{}\ntimeout = \"4s\"\nlate = \"1s\"", account("CORP\\hung"));
+    let door = Arc::new(Door::to(&server.url("erp"), &lines));
+    for _ in 0..5 {
+        door.ask(&question()).await;
+    }
+    server.hang();
+    let error = door.call(&question()).await.unwrap_err();
+    assert!(matches!(error, SoapError::Silent { .. }), "{error:?}");
+    let patience = tokio::time::Instant::now() + Duration::from_secs(60);
+    while let Err(error) = door.call(&question()).await {
+        assert!(matches!(error, SoapError::Login { .. }) && tokio::time::Instant::now() < patience, "{error:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!((server.count("hung"), server.count("refused"), server.count("calls")), (1, 0, 6));
+}
+
 #[tokio::test]
 async fn who_waits_for_the_first_to_try_an_account_is_told_in_its_time_that_nothing_was_sent() {
     let server = SoapServer::windows(&["--account", "CORP:slow:s3cret & <safe>", "--takes", "4"]);

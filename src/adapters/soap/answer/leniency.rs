@@ -23,6 +23,8 @@ pub enum Leniency {
     /// It said no media type, or another than its SOAP has: `text/xml` for SOAP 1.1 (section 6), `application/soap+xml` for
     /// SOAP 1.2 (part 2, section 7.1.4).
     ContentType,
+    /// It was of the other SOAP than what was sent: an answer is of the same (SOAP 1.2 part 1, appendix A).
+    Version,
 }
 
 impl Leniency {
@@ -36,6 +38,7 @@ impl Leniency {
             Leniency::FaultStatus => "fault_with_success_status",
             Leniency::Encoding => "wrong_encoding",
             Leniency::ContentType => "wrong_content_type",
+            Leniency::Version => "other_soap_version",
         }
     }
 
@@ -56,6 +59,10 @@ impl Leniency {
                 }
                 Some(kind) => format!("its content type is `{}`", super::fault::shortened(kind, 100)),
             },
+            Leniency::Version => match head.asked {
+                Version::V11 => "it is of SOAP 1.2, and what was sent is of SOAP 1.1".to_owned(),
+                Version::V12 => "it is of SOAP 1.1, and what was sent is of SOAP 1.2".to_owned(),
+            },
         }
     }
 }
@@ -70,11 +77,15 @@ pub(in crate::adapters::soap) fn told(leniencies: &[Leniency], head: &Head<'_>) 
 /// parts.
 pub(super) fn of_head(verdict: &Verdict, head: &Head<'_>, root: Option<&str>) -> Vec<Leniency> {
     let is_success = (200..300).contains(&head.status);
-    let (version, wrong_status) = match verdict {
-        Verdict::Message(version) => (*version, (!is_success).then_some(Leniency::Status)),
-        Verdict::Fault(fault) => (fault.version, is_success.then_some(Leniency::FaultStatus)),
+    let (version, wrong_status, may_be_other) = match verdict {
+        Verdict::Message(version) => (*version, (!is_success).then_some(Leniency::Status), false),
+        Verdict::Fault(fault) => {
+            // Whoever does not know the version that was sent says so in its own.
+            (fault.version, is_success.then_some(Leniency::FaultStatus), fault.code == "VersionMismatch")
+        }
         Verdict::Other(_) => return Vec::new(),
     };
+    let is_other = version != head.asked && !may_be_other;
     let right = match version {
         Version::V11 => "text/xml",
         Version::V12 => "application/soap+xml",
@@ -82,7 +93,8 @@ pub(super) fn of_head(verdict: &Verdict, head: &Head<'_>, root: Option<&str>) ->
     let is = |right: &str| bare(root.or(head.media_type)).is_some_and(|kind| kind.eq_ignore_ascii_case(right));
     // That of XOP packages, whichever SOAP is in them.
     let is_right = is(right) || (root.is_some() && is("application/xop+xml"));
-    wrong_status.into_iter().chain((!is_right).then_some(Leniency::ContentType)).collect()
+    let wrong_kind = (!is_right).then_some(Leniency::ContentType);
+    [wrong_status, wrong_kind, is_other.then_some(Leniency::Version)].into_iter().flatten().collect()
 }
 
 /// A media type without its parameters; `None` where nothing is said.

@@ -11,8 +11,8 @@ pub(super) mod multipart;
 use bytes::Bytes;
 use encoding_rs::Encoding;
 
-use super::Fault;
 use super::mask;
+use super::{Fault, Version};
 use envelope::Verdict;
 
 pub use captured::{is_in_parts, unpacked};
@@ -50,6 +50,8 @@ pub(super) struct Head<'h> {
     pub(super) media_type: Option<&'h str>,
     /// It was compressed, and nothing had said so.
     pub(super) was_compressed: bool,
+    /// The SOAP of what was sent.
+    pub(super) asked: Version,
 }
 
 /// What an answer is.

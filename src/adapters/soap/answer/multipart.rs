@@ -267,6 +267,8 @@ fn head_end(part: &[u8]) -> Option<(usize, usize)> {
     let plain = memchr::memmem::find(head, b"\n\n").map(|at| (at, at + 2));
     match (strict, plain) {
         (Some(strict), Some(plain)) => Some(strict.min(plain)),
+        // The blank line behind a head may be all there is (RFC 2046 section 5.1.1), and is then the delimiter's.
+        (None, None) if head.len() == part.len() && part.ends_with(b"\n") => Some((part.len(), part.len())),
         (found, other) => found.or(other),
     }
 }
@@ -442,6 +444,7 @@ mod tests {
         check(b"--b\r\nContent-Type: text/xml\r\n\r\n<e/>", "breaks off");
         check(b"--b\r\nContent-Type: text/xml\r\n\r\n<e/>\r\n--b\r\n", "breaks off");
         check(b"--b\r\nContent-Type: text/xml\r\n--b--", "no end of its head");
+        check(b"--b\r\nContent-Type: text/xml--b--", "breaks off");
         check(b"--b--", "do not begin");
         check(b"--b\r\nContent-Transfer-Encoding: uuencode\r\n\r\nx\r\n--b--", "`uuencode`");
         check(b"--b\r\nContent-Transfer-Encoding: base64\r\n\r\n*\r\n--b--", "no base64");
@@ -465,6 +468,16 @@ mod tests {
         let package = parts(body, Some("multipart/related; boundary=b"));
         let found: Vec<&[u8]> = package.parts.iter().map(|part| &part.content[..]).collect();
         assert_eq!(found, [&b"--b--c\r\n\r\nx\r\n--b--c--\r\n--b--d\r\n"[..]]);
+    }
+
+    #[test]
+    fn a_part_may_have_a_head_alone() {
+        for line in ["\r\n", "\n"] {
+            let body = "--b||<e/>|--b|Content-ID: <p>||--b|Content-ID: <q>||y|--b--".replace('|', line);
+            let package = parts(body.as_bytes(), Some("multipart/related; boundary=b"));
+            let found: Vec<(&str, &[u8])> = package.parts.iter().map(|part| (&*part.id, &part.content[..])).collect();
+            assert_eq!(found, [("p", &b""[..]), ("q", b"y")]);
+        }
     }
 
     #[test]

@@ -124,7 +124,7 @@ pub static SECTION: Section = Section {
             name: "addressing",
             shape: "boolean",
             presence: Presence::Default("false"),
-            doc: "send headers of WS-Addressing 1.0: To, Action, MessageID, and ReplyTo, which is this connection. What an answer says of addresses is not followed",
+            doc: "send headers of WS-Addressing 1.0: To, Action (as the WSDL declares it, else that of SOAP, else by its rule), MessageID, and ReplyTo, which is this connection. What an answer says of addresses is not followed",
         },
         Key {
             name: "headers",

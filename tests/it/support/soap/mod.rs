@@ -106,6 +106,11 @@ impl SoapServer {
     pub(crate) fn crash(&self) {
         ureq::get(&self.url("crash")).call().unwrap();
     }
+
+    /// Has it leave the next one who says who he is without an answer.
+    pub(crate) fn hang(&self) {
+        ureq::get(&self.url("hang")).call().unwrap();
+    }
 }
 
 impl SoapServer {

@@ -2,8 +2,9 @@
 NTLMSSP of Debian's gss-ntlmssp, by connection as IIS does it.
 
 It prints its port when it listens, and ends when its standard input does. To whom it lets in it answers a SOAP envelope
-with his name; `GET /stats` tells what it counts and asks nobody, `GET /recycle` has it forget who was let in, and `GET
-/crash` has it end the connection of the next one who says who he is, before it looks.
+with his name; `GET /stats` tells what it counts and asks nobody, `GET /recycle` has it forget who was let in, `GET
+/crash` has it end the connection of the next one who says who he is, before it looks, and `GET /hang` has it leave him
+without an answer.
 """
 
 import argparse
@@ -24,6 +25,7 @@ options.add_argument("--offers", default="NTLM", help="what a stranger is told, 
 options.add_argument("--each-time", action="store_true", help="a connection is asked with each call")
 options.add_argument("--close", choices=["first", "challenge", "third"], help="ends the connection at this message")
 options.add_argument("--mute", action="store_true", help="ends the connection of whom it refuses, without a word")
+options.add_argument("--tarpit", action="store_true", help="leaves whom it refuses without an answer")
 options.add_argument("--torn", action="store_true", help="the question who calls breaks off")
 options.add_argument("--takes", type=float, default=0, metavar="SECONDS", help="how long a call takes")
 options.add_argument("--forbids", action="store_true", help="whoever is let in may do nothing")
@@ -50,7 +52,8 @@ ANSWER = (
 # It is higher whenever the server has begun anew, and so forgotten who is behind its connections.
 begun = 0
 crashes = 0
-counts = {"handshakes": 0, "refused": 0, "calls": 0, "empty": 0, "asked": 0, "crashed": 0}
+hangs = 0
+counts = {"handshakes": 0, "refused": 0, "calls": 0, "empty": 0, "asked": 0, "crashed": 0, "hung": 0}
 lock = threading.Lock()
 
 
@@ -95,16 +98,24 @@ class Handler(http.server.BaseHTTPRequestHandler):
             offers = [offer + (' realm="x"' if offer == "Basic" else "") for offer in options.offers.split("+")]
         self.say(401, "<html>who?</html>", [("WWW-Authenticate", offer) for offer in offers])
 
+    def leave_alone(self):
+        self.close_connection = True
+        # Until the other side has closed it.
+        self.rfile.read(1)
+
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         if self.path == "/stats":
             return self.say(200, json.dumps(counts))
-        global begun, crashes
+        global begun, crashes, hangs
         if self.path == "/recycle":
             begun += 1
             return self.say(200)
         if self.path == "/crash":
             crashes += 1
+            return self.say(200)
+        if self.path == "/hang":
+            hangs += 1
             return self.say(200)
         if self.begun != begun:
             self.user, self.begun = None, begun
@@ -138,10 +149,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.close_connection = options.close == "challenge"
                 return self.ask(scheme, challenge)
             with lock:
-                is_crash = crashes > 0
+                is_crash, is_hang = crashes > 0, hangs > 0
                 crashes -= is_crash
+                hangs -= is_hang
             if is_crash:
                 count("crashed")
+            if is_hang:
+                count("hung")
+                return self.leave_alone()
             if options.close == "third" or is_crash:
                 self.close_connection = True
                 return
@@ -154,6 +169,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             except gssapi.exceptions.GSSError:
                 self.user = None
                 count("refused")
+                if options.tarpit:
+                    return self.leave_alone()
                 if options.mute:
                     self.close_connection = True
                     return
