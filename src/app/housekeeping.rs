@@ -16,11 +16,11 @@ use crate::record::ResourceId;
 use crate::staging::OperationState;
 
 /// How often landing is looked through.
-const EVERY: Duration = Duration::from_secs(3600);
+pub(super) const EVERY: Duration = Duration::from_secs(3600);
 
-/// Removes input older than `keep` and what is older than `[staging]` keeps it, every hour, until the service stops. What an
-/// open dead letter or an unfinished file needs stays.
-pub(super) async fn housekeeping(bridge: Arc<Bridge>, keep: Duration, staging: StagingConfig) {
+/// Removes input older than `keep` and what is older than `[staging]` keeps it, again and again with this pause, until the
+/// service stops. What an open dead letter or an unfinished file needs stays.
+pub(super) async fn housekeeping(bridge: Arc<Bridge>, keep: Duration, staging: StagingConfig, every: Duration) {
     loop {
         match bridge.forget_deleted(staging.keep_deleted).await {
             Ok(0) => {}
@@ -48,7 +48,7 @@ pub(super) async fn housekeeping(bridge: Arc<Bridge>, keep: Duration, staging: S
             Err(error) => tracing::error!(error = %error, "the audit of writes cannot be tidied"),
         }
         tokio::select! {
-            () = tokio::time::sleep(EVERY) => {}
+            () = tokio::time::sleep(every) => {}
             () = bridge.stop.cancelled() => return,
         }
     }
@@ -126,5 +126,51 @@ fn tell_silence(silent: &mut HashSet<ResourceId>, plan: &Plan, last: Option<Time
         tracing::warn!(resource = %id, last_file_at = last, expected, "no file came for longer than expected");
     } else if !is_silent && silent.remove(id) {
         tracing::info!(resource = %id, "files come again");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::housekeeping;
+    use crate::config::StagingConfig;
+    use crate::landing::{self, Landing};
+    use crate::pipeline::Bridge;
+    use crate::staging::sqlite::{self, SqliteStaging};
+    use crate::telemetry::Metrics;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    /// Turn after turn, whatever came between two of them, and none behind the end.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn it_comes_again_until_the_service_stops() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("staging.db");
+        let staging = Arc::new(SqliteStaging::open(&database, &sqlite::Config::default()).unwrap());
+        let config = landing::Config { path: folder.path().join("landing"), keep: Duration::ZERO };
+        let landing = Arc::new(Landing::open(&config).unwrap());
+        let bridge = Arc::new(Bridge::new(staging, Arc::clone(&landing), Arc::new(Metrics::new())));
+        let day = Duration::from_secs(86_400);
+        let staged = StagingConfig {
+            sqlite: database,
+            keep_deleted: day,
+            keep_changes: day,
+            keep_operations: day,
+            keep_audit: day,
+        };
+        let keeps = housekeeping(Arc::clone(&bridge), Duration::ZERO, staged, Duration::from_millis(10));
+        let keeps = tokio::spawn(keeps);
+        for turn in 0..3u8 {
+            let landed = landing.store(&[turn][..]).unwrap();
+            let goes = async {
+                while landing.contains(landed.id).unwrap() {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(60), goes).await.expect("what nobody needs goes in each turn");
+        }
+        bridge.stop.cancel();
+        keeps.await.unwrap();
+        let left = landing.store(&b"left"[..]).unwrap();
+        assert!(landing.contains(left.id).unwrap());
     }
 }

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::alone::{AloneError, alone};
 use super::demo_key::{DemoKeyError, demo_key};
-use super::housekeeping::{housekeeping, observe};
+use super::housekeeping::{EVERY, housekeeping, observe};
 use super::secret::secret;
 use super::{AppError, Keeping, open_to_serve, put_in_force, specs, wsdl};
 use crate::config::{self, Config, LoadError, Loaded};
@@ -232,8 +232,9 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
     let console = console::router(console);
     let admin = tokio::spawn(http::serve_with(admin_listener, admin_tls, console, admin_closing, limits));
     service.start_schedules();
+    let (keep, staged) = (loaded.config.landing.keep, loaded.config.staging.clone());
     let upkeep = [
-        tokio::spawn(housekeeping(Arc::clone(&bridge), loaded.config.landing.keep, loaded.config.staging.clone())),
+        tokio::spawn(housekeeping(Arc::clone(&bridge), keep, staged, EVERY)),
         tokio::spawn(observe(Arc::clone(&bridge))),
         tokio::spawn(tuning::keep(Arc::downgrade(&bridge), true)),
         tokio::spawn(watchdog(Arc::clone(&bridge))),

@@ -11,7 +11,7 @@ use super::MAX_RECORD;
 const READ_SIZE: usize = 256 << 10;
 
 /// Bytes asked of an input at first: answers of services and other small inputs need no more room than these.
-const FIRST_READ: usize = 16 << 10;
+const FIRST_READ: usize = 4 << 10;
 
 /// A window of more bytes than this becomes one for the longest record. What is not written to takes no memory, while what
 /// is left of smaller ones on the way does.
@@ -45,6 +45,17 @@ impl Window {
     /// A window on bytes that are all there is; the first lies at `offset`.
     pub(super) fn of(bytes: Vec<u8>, offset: u64) -> Window {
         Window { start: 0, end: bytes.len(), buffer: bytes, offset, limit: 0, ended: true, reads: FIRST_READ }
+    }
+
+    /// As [`Window::new`], with the room of this one.
+    pub(super) fn restart(&mut self, offset: u64, limit: u64) {
+        let buffer = std::mem::take(&mut self.buffer);
+        *self = Window { buffer, ..Window::new(offset, limit) };
+    }
+
+    /// Bytes that it has room for.
+    pub(super) fn room(&self) -> usize {
+        self.buffer.capacity()
     }
 
     /// What is in memory and not consumed.

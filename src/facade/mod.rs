@@ -59,8 +59,9 @@ use axum::BoxError;
 use axum::body::{Body, HttpBody};
 use axum::response::Response;
 use bytes::Bytes;
+use hyper::header::{CONTENT_LENGTH, HeaderValue};
 use hyper::http::request::Parts;
-use hyper::{Request, StatusCode};
+use hyper::{Method, Request, StatusCode};
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
@@ -375,7 +376,19 @@ async fn answer(facade: Arc<Facade>, request: Request<Body>) -> Response {
     if let Some(cors) = cors {
         cors.write(&request, response.headers_mut());
     }
+    if request.method == Method::HEAD {
+        without_body(&mut response);
+    }
     response
+}
+
+/// What HEAD is answered: the fields of GET, its length among them where that is known, and nothing behind them. Over HTTP/1.1
+/// `hyper` sends no body of its own accord, over HTTP/2 it does.
+fn without_body(response: &mut Response) {
+    if let Some(length) = response.body().size_hint().exact() {
+        response.headers_mut().entry(CONTENT_LENGTH).or_insert(HeaderValue::from(length));
+    }
+    *response.body_mut() = Body::empty();
 }
 
 /// Refuses who may do nothing at all with a resource, whatever the method.

@@ -42,7 +42,7 @@ impl Ask {
     pub fn new(lane: Lane) -> Ask {
         Ask {
             lane,
-            client: Arc::from(""),
+            client: Arc::default(),
             weight: 1,
             priority: Priority::Normal,
             serial: None,

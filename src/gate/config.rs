@@ -135,7 +135,7 @@ impl Retry {
 /// Keys of `[backends.NAME.gate.breaker]`.
 pub static BREAKER: Section = Section {
     path: "backends.NAME.gate.breaker",
-    doc: "When the backend fails again and again it is left alone for a while; then one call finds out whether it is back.",
+    doc: "When the backend fails again and again, or stands still (as many calls in a row as it has places, three at least, are past their time and none was answered), it is left alone for a while; then one call finds out whether it is back.",
     keys: &[
         Key {
             name: "failures",

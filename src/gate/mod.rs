@@ -395,7 +395,8 @@ impl Gate {
             self.lingers.notify_waiters();
         }
         if let Some(observer) = self.observer.as_ref().filter(|_| end != End::Unused) {
-            observer.ended(matches!(end, End::Answered | End::Failed), permit::held(grant, now));
+            let answered = matches!(end, End::Answered | End::Late | End::Failed);
+            observer.ended(answered, permit::held(grant, now));
         }
         if let Some(note) = note {
             note.served(grant.granted.saturating_sub(grant.asked), permit::held(grant, now), end);

@@ -24,6 +24,8 @@ pub struct Permit {
     stage: AtomicU8,
     /// A call of this permit has failed.
     failed: AtomicBool,
+    /// The time of a call of this permit was over before it ended.
+    overdue: AtomicBool,
 }
 
 /// What goes back with a permit.
@@ -59,6 +61,7 @@ impl Permit {
             caller_left: AtomicBool::new(false),
             stage: AtomicU8::new(UNUSED),
             failed: AtomicBool::new(false),
+            overdue: AtomicBool::new(false),
         }
     }
 
@@ -105,7 +108,13 @@ impl Call<'_> {
     /// Its time is over, and whoever waited was told; the backend may be at work on it for long. It counts as lingering from
     /// now on, until the permit goes back, and as failed, however it ends.
     pub fn overdue(&self) {
-        self.permit.gate.time_is_over(&self.permit.grant);
+        let permit = self.permit;
+        if !permit.overdue.swap(true, Ordering::AcqRel) {
+            if let Some(note) = &permit.holds.note {
+                note.time_is_over();
+            }
+            permit.gate.time_is_over(&permit.grant);
+        }
     }
 
     /// The backend is done with the call: it answered, well or with a refusal of its own.
@@ -137,6 +146,7 @@ impl Drop for Permit {
         let end = match self.stage.load(Ordering::Acquire) {
             UNUSED => End::Unused,
             DONE if self.failed.load(Ordering::Acquire) => End::Failed,
+            DONE if self.overdue.load(Ordering::Acquire) => End::Late,
             DONE => End::Answered,
             LOST => End::Lost,
             _ => End::Unseen,

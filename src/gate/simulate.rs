@@ -2,7 +2,8 @@
 //! time.
 //!
 //! The backend takes as long for a call as it took then. Under another cap it would not: a backend that is less crowded
-//! is quicker. A call that was refused then, or whose caller left, takes as long as the one served before it in its lane.
+//! is quicker; and a call that was past its time so long after it began is past it in the replay. A call that was refused
+//! then, or whose caller left, goes as the one served before it in its lane.
 //! Callers come when they came; those who would have come again after a refusal do not.
 
 use std::cmp::Reverse;
@@ -144,6 +145,8 @@ fn happened(calls: &[PastCall], max_in_flight: usize) -> Side {
 enum Event {
     /// Before arrivals of the same moment: a place that is given back can be taken.
     Ends(usize),
+    /// Its time is over, and it goes on; an answer of the same moment is in time.
+    Overdue(usize),
     Wakes,
     Comes(usize),
     /// Who is served at the last moment is served.
@@ -151,11 +154,34 @@ enum Event {
     Leaves(usize),
 }
 
+/// How a call goes that has a place.
+#[derive(Clone, Copy)]
+struct Going {
+    took: Duration,
+    /// How long it has its place when its time is over.
+    overdue: Option<Duration>,
+}
+
+impl Going {
+    /// As it went then, if it was served.
+    fn of(call: &PastCall) -> Option<Going> {
+        match &call.fate {
+            Fate::Served { took, overdue, .. } => Some(Going { took: *took, overdue: *overdue }),
+            Fate::Refused(_) | Fate::Left(_) => None,
+        }
+    }
+
+    /// How it ends when the backend answers.
+    fn answered(self) -> Outcome {
+        if self.overdue.is_some() { Outcome::Late } else { Outcome::Answered }
+    }
+}
+
 /// A call of the replay.
 struct Call<'c> {
     past: &'c PastCall,
     came: Moment,
-    took: Duration,
+    going: Going,
     end: End,
     serial: Option<Arc<str>>,
     stage: Stage,
@@ -182,15 +208,11 @@ struct Replay<'c> {
 impl<'c> Replay<'c> {
     fn new(past: &'c [PastCall], settings: &Config) -> Option<Replay<'c>> {
         let origin = past.first()?.came;
-        let took = |call: &PastCall| match &call.fate {
-            Fate::Served { took, .. } => Some(*took),
-            Fate::Refused(_) | Fate::Left(_) => None,
-        };
-        let any = past.iter().find_map(took)?;
-        let mut usual: HashMap<Lane, Duration> = HashMap::new();
-        // Those before the first that was served take as long as it.
+        let any = past.iter().find_map(Going::of)?;
+        let mut usual: HashMap<Lane, Going> = HashMap::new();
+        // Those before the first that was served go as it did.
         for call in past.iter().rev() {
-            usual.extend(took(call).map(|took| (call.lane, took)));
+            usual.extend(Going::of(call).map(|going| (call.lane, going)));
         }
         let mut tally = Tally::default();
         tally.side.max_in_flight = settings.max_in_flight;
@@ -205,17 +227,17 @@ impl<'c> Replay<'c> {
         };
         for call in past {
             let came = call.came.saturating_sub(origin);
-            let (took, outcome, left) = match &call.fate {
-                Fate::Served { took, outcome, left, .. } => {
-                    usual.insert(call.lane, *took);
-                    (*took, *outcome, *left)
-                }
-                Fate::Left(after) => (usual.get(&call.lane).copied().unwrap_or(any), Outcome::Answered, Some(*after)),
+            let own = Going::of(call);
+            usual.extend(own.map(|going| (call.lane, going)));
+            let going = own.or(usual.get(&call.lane).copied()).unwrap_or(any);
+            let (outcome, left) = match &call.fate {
+                Fate::Served { outcome, left, .. } => (*outcome, *left),
+                Fate::Left(after) => (going.answered(), Some(*after)),
                 Fate::Refused(reason) if NOT_BY_LOAD.contains(&reason.as_str()) => {
                     replay.tally.refused(reason);
                     continue;
                 }
-                Fate::Refused(_) => (usual.get(&call.lane).copied().unwrap_or(any), Outcome::Answered, None),
+                Fate::Refused(_) => (going.answered(), None),
             };
             let number = replay.calls.len();
             replay.events.push(Reverse((came, Event::Comes(number))));
@@ -223,7 +245,7 @@ impl<'c> Replay<'c> {
             replay.calls.push(Call {
                 past: call,
                 came,
-                took,
+                going,
                 end: outcome.end(),
                 serial: call.serial.map(|key| Arc::from(key.to_string())),
                 stage: Stage::Coming,
@@ -242,6 +264,7 @@ impl<'c> Replay<'c> {
                     self.comes(number, now);
                 }
                 Event::Ends(number) => self.ends(number, now),
+                Event::Overdue(number) => self.overdue(number, now),
                 Event::Late(number) => self.late(number, now),
                 Event::Leaves(number) => self.leaves(number, now),
                 Event::Wakes => {
@@ -287,10 +310,19 @@ impl<'c> Replay<'c> {
 
     fn served(&mut self, number: usize, grant: Grant, now: Moment) {
         let call = &mut self.calls[number];
-        let gone = now + call.took;
-        self.tally.served(now, now.saturating_sub(call.came), call.took, gone);
+        let Going { took, overdue } = call.going;
+        self.tally.served(now, now.saturating_sub(call.came), took, now + took);
         call.stage = Stage::Served(grant);
-        self.events.push(Reverse((gone, Event::Ends(number))));
+        self.events.push(Reverse((now + took, Event::Ends(number))));
+        self.events.extend(overdue.map(|after| Reverse((now + after, Event::Overdue(number)))));
+    }
+
+    /// As the live gate is told of it.
+    fn overdue(&mut self, number: usize, now: Moment) {
+        if let Stage::Served(grant) = &self.calls[number].stage {
+            self.core.time_is_over(grant, now);
+        }
+        self.pump(now);
     }
 
     fn refused(&mut self, number: usize, refused: Refused) {
@@ -365,7 +397,7 @@ mod tests {
     }
 
     fn served(came: Duration, took: Duration) -> PastCall {
-        let fate = Fate::Served { waited: Duration::ZERO, took, outcome: Outcome::Answered, left: None };
+        let fate = Fate::Served { waited: Duration::ZERO, took, outcome: Outcome::Answered, left: None, overdue: None };
         PastCall {
             came: Duration::from_secs(1_700_000_000) + came,
             lane: Lane::Interactive,
@@ -452,6 +484,51 @@ mod tests {
         let calls: Vec<PastCall> = (0..3).map(|_| PastCall { serial: Some(7), ..served(ms(0), ms(100)) }).collect();
         let four = replayed(&calls, &config(4));
         assert_eq!((four.wait_max, four.most_in_flight), (ms(200), 1));
+    }
+
+    /// Busy times, and then nobody is answered for half a minute: calls run past their time, the breaker opens although most
+    /// calls of its window were good, and closes when they are answered at last.
+    #[tokio::test(start_paused = true)]
+    async fn a_lock_is_replayed_as_it_was() {
+        let kept = Arc::new(Kept::default());
+        let settings = config(4);
+        let gate = Gate::new("erp", settings.clone(), Some(Arc::clone(&kept) as Arc<dyn Observer>));
+        let began = tokio::time::Instant::now();
+        let (locked, unlocked) = (began + ms(20_000), began + ms(50_000));
+        let calls = (0..1600u64).map(|number| {
+            let gate = Arc::clone(&gate);
+            tokio::spawn(async move {
+                tokio::time::sleep(ms(number * 50)).await;
+                let Ok(permit) = gate.admit(Ask::new(Lane::Interactive)).await else { return };
+                let call = permit.begin();
+                let mut work = std::pin::pin!(async {
+                    tokio::time::sleep(ms(80 + number * 7919 % 40)).await;
+                    if tokio::time::Instant::now() >= locked {
+                        tokio::time::sleep_until(unlocked).await;
+                    }
+                });
+                if tokio::time::timeout(ms(10_000), &mut work).await.is_err() {
+                    call.overdue();
+                    work.await;
+                }
+                call.answered();
+            })
+        });
+        for call in calls.collect::<Vec<_>>() {
+            call.await.unwrap();
+        }
+        let mut calls = kept.0.lock().clone();
+        calls.sort_by_key(|call| call.came);
+        let is_late = |call: &&PastCall| matches!(call.fate, Fate::Served { outcome: Outcome::Late, .. });
+        assert_eq!((calls.len(), calls.iter().filter(is_late).count()), (1600, 4));
+        let report = simulate(&calls, &settings, &settings).unwrap();
+        let (then, again) = (&report.happened, &report.replayed);
+        let of = |side: &Side, reason: &str| side.refused.get(reason).copied().unwrap_or_default();
+        let said = format!("{then:?}\n{again:?}");
+        assert!((180..=220).contains(&of(then, "breaker_open")), "{said}");
+        assert!(of(then, "breaker_open").abs_diff(of(again, "breaker_open")) <= 5, "{said}");
+        assert!(then.served.abs_diff(again.served) <= 5 && then.refusals().abs_diff(again.refusals()) <= 5, "{said}");
+        assert_eq!((then.most_in_flight, again.most_in_flight), (4, 4), "{said}");
     }
 
     #[tokio::test(start_paused = true)]

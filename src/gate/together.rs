@@ -220,6 +220,8 @@ impl Gate {
         let until = foreign.iter().map(|until| self.moment(*until)).collect();
         let is_news = self.state.lock().core.hold_back(until);
         if is_news {
+            // Whoever waits sleeps until something changes by time, and that is another time now.
+            self.lingers.notify_waiters();
             self.pump();
         }
     }

@@ -143,6 +143,11 @@ impl Mapper {
         }
     }
 
+    /// The key of a record that a rule leaves out, so that whoever goes on behind it can say where.
+    pub fn key_of(&mut self, record: &RawRecord<'_>) -> Result<String, Box<Reject>> {
+        self.key_alone(Walk::new(record.fields)).map_err(|fault| Box::new(reject(*fault, None, record)))
+    }
+
     /// The key of a record that is bad elsewhere, so that it can be found by it.
     fn readable_key(&mut self, walk: Walk<'_>) -> Option<String> {
         self.key_alone(walk).ok()

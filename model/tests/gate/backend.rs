@@ -30,6 +30,8 @@ pub(crate) enum Going {
     Failed,
     /// Its time is over before it has failed.
     Overdue,
+    /// Its time is over before it is answered.
+    Late,
     /// No answer in time; the backend works on for a while.
     Lost,
     /// Dropped in its middle; the backend works on for a while.
@@ -74,7 +76,7 @@ impl Backend {
             _ if number % 2 == 0 => time::sleep(ms(50)).await,
             _ => shuttle::future::yield_now().await,
         }
-        if going == Going::Overdue {
+        if matches!(going, Going::Overdue | Going::Late) {
             call.overdue();
             shuttle::future::yield_now().await;
         }
@@ -85,7 +87,7 @@ impl Backend {
             work.calls[number] = Some(ends);
         }
         match going {
-            Going::Unused | Going::Answered => call.answered(),
+            Going::Unused | Going::Answered | Going::Late => call.answered(),
             Going::Failed | Going::Overdue => call.failed(),
             Going::Lost => call.lost(),
             Going::Dropped => drop(call),

@@ -7,7 +7,7 @@ use tollbridge_model::gate::{Ask, Breaker, BreakerState, Config, Gate, Lane, Ref
 use tollbridge_model::time;
 
 use crate::backend::{Backend, Going};
-use crate::{all, check, config, is_at_rest, ms};
+use crate::{FOR_EVER, all, check, config, is_at_rest, ms};
 
 fn ask() -> Ask {
     Ask::new(Lane::Interactive)
@@ -82,6 +82,28 @@ fn a_breaker_that_opened_closes_again_and_nobody_is_forgotten() {
         for _ in 0..20 {
             let _ = backend.serve(&gate, ask().wait(ms(10_000)), Going::Answered).await;
             time::sleep(ms(1000)).await;
+        }
+        assert_eq!(gate.status().breaker, BreakerState::Closed);
+        is_at_rest(&gate).await;
+    });
+}
+
+/// A backend that stands still is left alone, however many calls were good before, and called again when it answers at last,
+/// not only when its cool-down is over: that is longer than all this takes.
+#[test]
+fn a_backend_that_stood_still_is_called_again_when_it_answers() {
+    check(|| async {
+        let breaker = Breaker { failures: 2, window: FOR_EVER, cool_down: FOR_EVER };
+        let (gate, backend) = (Gate::new("erp", Config { breaker, ..config(2) }, None), Backend::new(2));
+        for _ in 0..6 {
+            assert_eq!(backend.serve(&gate, ask(), Going::Answered).await, Ok(()));
+        }
+        let callers = backend.callers(&gate, [Going::Late, Going::Late, Going::Answered]);
+        for verdict in all(callers).await {
+            assert!(matches!(verdict, Ok(()) | Err(Refused::BreakerOpen { .. })), "{verdict:?}");
+        }
+        for _ in 0..3 {
+            assert_eq!(backend.serve(&gate, ask(), Going::Answered).await, Ok(()));
         }
         assert_eq!(gate.status().breaker, BreakerState::Closed);
         is_at_rest(&gate).await;

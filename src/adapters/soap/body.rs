@@ -94,27 +94,27 @@ pub(super) async fn drain(mut incoming: Incoming) -> Result<(), SoapError> {
 /// Reads an answer to its end, also when it is too large to be kept.
 pub(super) async fn whole(
     response: Response<Incoming>,
-    line: Line,
+    mut line: Line,
     lines: &Lines,
     most: usize,
 ) -> Result<(Bytes, Body), SoapError> {
     let mut body = match Body::new(response) {
         Ok(body) => body,
         Err((incoming, error)) => {
-            drain(incoming).await?;
+            line.until(drain(incoming)).await?;
             return Err(error);
         }
     };
     let mut kept = Vec::new();
-    match body.rest(&mut kept, most as u64).await {
+    match line.until(body.rest(&mut kept, most as u64)).await {
         Ok(()) => {
-            lines.keep(line);
+            lines.keep(line).await;
             Ok((Bytes::from(kept), body))
         }
         Err(error @ (SoapError::Cut { .. } | SoapError::Lost { .. })) => Err(error),
         Err(error) => {
-            body.drain().await?;
-            lines.keep(line);
+            line.until(body.drain()).await?;
+            lines.keep(line).await;
             Err(error)
         }
     }

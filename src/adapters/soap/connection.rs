@@ -1,9 +1,16 @@
 //! Connections to one server: made when needed, kept for the next call.
 //!
 //! A connection carries one call at a time. So many are open as calls are in flight, which the gate bounds.
+//!
+//! Whoever waits for an answer moves the bytes of its connection as well. A task of its own for each would have to be woken
+//! for every step of a call, and to wake whoever waits. So nothing moves on a connection that waits for its next call: that it
+//! was closed meanwhile is found when it is used.
 
+use std::future::{Future, poll_fn};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -25,9 +32,14 @@ use super::config::{Endpoint, Pem};
 use super::ntlm::Ntlm;
 use crate::adapters::{own, tls};
 
+/// What moves the bytes of a connection.
+type Moving = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
+
 /// What sends a call.
 pub(super) struct Line {
-    pub(super) sender: SendRequest<Full<Bytes>>,
+    sender: SendRequest<Full<Bytes>>,
+    /// `None` where a task of its own has it, and when it has ended.
+    moving: Option<Moving>,
     /// What an account is bound to: the server's certificate.
     pub(super) binding: Option<Vec<u8>>,
     /// Whether the server knows by now who speaks over it.
@@ -36,6 +48,63 @@ pub(super) struct Line {
     pub(super) has_carried: bool,
     /// How often in a row it was asked again right after it was let in.
     pub(super) in_vain: u32,
+}
+
+impl Line {
+    fn new(sender: SendRequest<Full<Bytes>>, moving: Moving, binding: Option<Vec<u8>>) -> Line {
+        Line { sender, moving: Some(moving), binding, is_known: false, has_carried: false, in_vain: 0 }
+    }
+
+    fn step(&mut self, context: &mut Context<'_>) {
+        if let Some(moving) = &mut self.moving
+            && moving.as_mut().poll(context).is_ready()
+        {
+            self.moving = None;
+        }
+    }
+
+    /// Waits for something that comes over it, and moves it meanwhile.
+    pub(super) async fn until<T>(&mut self, awaited: impl Future<Output = T>) -> T {
+        let mut awaited = pin!(awaited);
+        poll_fn(|context| {
+            self.step(context);
+            let awaits = awaited.as_mut().poll(context);
+            if awaits.is_ready() || self.moving.is_none() {
+                return awaits;
+            }
+            // What is awaited may have let it go on: sent something, or made room.
+            self.step(context);
+            awaited.as_mut().poll(context)
+        })
+        .await
+    }
+
+    /// Moves it as far as it goes without waiting.
+    async fn catch_up(&mut self) {
+        poll_fn(|context| {
+            self.step(context);
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    /// Waits until it can carry a call; whether it can, or was closed.
+    pub(super) async fn is_ready(&mut self) -> bool {
+        poll_fn(|context| {
+            self.step(context);
+            self.sender.poll_ready(context)
+        })
+        .await
+        .is_ok()
+    }
+
+    /// Goes on by itself from now on: for whoever does not always wait for it.
+    pub(super) fn by_itself(&mut self) {
+        if let Some(moving) = self.moving.take() {
+            // It ends when the line is dropped or the server closes; whoever waits for an answer is told by the line.
+            tokio::spawn(moving);
+        }
+    }
 }
 
 /// A connection that nothing was sent over for this long is not trusted any more: servers close theirs after five
@@ -56,7 +125,7 @@ pub(super) struct Lines {
     pub(super) patience: Duration,
     /// The account of Windows that connections are let in by.
     pub(super) ntlm: Option<Arc<Ntlm>>,
-    waiting: Mutex<Vec<(Line, Instant)>>,
+    waiting: Arc<Mutex<Waiting>>,
     tls: Mutex<Option<(Arc<ClientConfig>, Instant)>>,
 }
 
@@ -69,7 +138,7 @@ impl Lines {
             own: own.cloned(),
             patience,
             ntlm: None,
-            waiting: Mutex::default(),
+            waiting: Arc::default(),
             tls: Mutex::default(),
         }
     }
@@ -120,7 +189,12 @@ impl Lines {
         is_new: bool,
         request: Request<Full<Bytes>>,
     ) -> Result<Sent, SoapError> {
-        let mut failed = match line.sender.try_send_request(request).await {
+        line.catch_up().await;
+        if !is_new && line.sender.is_closed() {
+            return Ok(Sent::Not(request));
+        }
+        let sent = line.sender.try_send_request(request);
+        let mut failed = match line.until(sent).await {
             Ok(response) => return Ok(Sent::Answered(response)),
             Err(failed) => failed,
         };
@@ -149,17 +223,23 @@ impl Lines {
     /// One that was used before and is still good.
     pub(super) fn take(&self) -> Option<Line> {
         let mut waiting = self.waiting.lock();
-        waiting.retain(|(line, since)| since.elapsed() < KEPT && !line.sender.is_closed());
+        waiting.let_go();
         // The newest: the others may grow old.
-        let at = waiting.iter().rposition(|(line, _)| line.sender.is_ready())?;
-        Some(waiting.remove(at).0)
+        let at = waiting.lines.iter().rposition(|(line, _)| line.sender.is_ready())?;
+        Some(waiting.lines.remove(at).0)
     }
 
     /// Keeps one whose answer was read to its end.
-    pub(super) fn keep(&self, line: Line) {
+    pub(super) async fn keep(&self, mut line: Line) {
+        line.catch_up().await;
         let mut waiting = self.waiting.lock();
-        if !line.sender.is_closed() && waiting.len() < WAITING {
-            waiting.push((line, Instant::now()));
+        if line.sender.is_closed() || waiting.lines.len() >= WAITING {
+            return;
+        }
+        waiting.lines.push((line, Instant::now()));
+        if !waiting.is_tended {
+            waiting.is_tended = true;
+            tokio::spawn(tend(Arc::downgrade(&self.waiting)));
         }
     }
 
@@ -179,14 +259,23 @@ impl Lines {
         // A small call must not wait for the answer to the one before it.
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
         if !endpoint.is_secure {
-            return Ok(speak(stream, None).await?);
+            return Ok(self.led_in(speak(stream, None).await?));
         }
         let name = ServerName::try_from(endpoint.host.clone()).map_err(|error| error.to_string())?;
         let connector = TlsConnector::from(self.settings()?);
         let stream = connector.connect(name, stream).await.map_err(|error| error.to_string())?;
         let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
         let binding = certificate.filter(|_| self.ntlm.is_some()).and_then(|certificate| binding(certificate));
-        Ok(speak(stream, binding).await?)
+        Ok(self.led_in(speak(stream, binding).await?))
+    }
+
+    /// A new connection, of which the settings say how it is let in.
+    fn led_in(&self, mut line: Line) -> Line {
+        // Between the messages of an account of Windows other things are waited for.
+        if self.ntlm.is_some() {
+            line.by_itself();
+        }
+        line
     }
 
     /// Read once: a file of certificates is large. A certificate of ours may be renewed while the service runs.
@@ -205,6 +294,37 @@ impl Lines {
             }
         };
         Ok(Arc::clone(&known.insert((made, Instant::now())).0))
+    }
+}
+
+/// Connections that wait for their next call, with the time since which they do.
+#[derive(Default)]
+struct Waiting {
+    lines: Vec<(Line, Instant)>,
+    /// Whether somebody closes those that are too old when no call comes.
+    is_tended: bool,
+}
+
+impl Waiting {
+    fn let_go(&mut self) {
+        self.lines.retain(|(line, since)| since.elapsed() < KEPT && !line.sender.is_closed());
+    }
+}
+
+/// Closes connections that nobody uses any more, until there are none.
+async fn tend(waiting: Weak<Mutex<Waiting>>) {
+    let mut pause = KEPT;
+    loop {
+        tokio::time::sleep(pause).await;
+        let Some(waiting) = waiting.upgrade() else { return };
+        let mut waiting = waiting.lock();
+        waiting.let_go();
+        // The first is the oldest.
+        let Some((_, since)) = waiting.lines.first() else {
+            waiting.is_tended = false;
+            return;
+        };
+        pause = KEPT.saturating_sub(since.elapsed());
     }
 }
 
@@ -267,7 +387,118 @@ pub(super) async fn speak(
     binding: Option<Vec<u8>>,
 ) -> Result<Line, String> {
     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
-    // It ends when the line is dropped or the server closes; whoever waits for an answer is told by the line.
-    tokio::spawn(connection);
-    Ok(Line { sender, binding, is_known: false, has_carried: false, in_vain: 0 })
+    Ok(Line::new(sender, Box::pin(connection), binding))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Lines, WAITING};
+    use crate::adapters::soap::body::whole;
+    use crate::adapters::soap::config::Endpoint;
+    use bytes::Bytes;
+    use http_body_util::Full;
+    use hyper::Request;
+    use std::net::SocketAddr;
+    use std::time::Duration;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::sync::mpsc;
+    use tokio::time::{Instant, timeout};
+
+    /// Long enough for whatever has to happen.
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// A server that answers each call on its connection, `closing` it behind the answer or not; tells of each connection when
+    /// it ends and how many calls it carried.
+    async fn server(closing: bool) -> (SocketAddr, mpsc::UnboundedReceiver<usize>) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (ended, told) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let ended = ended.clone();
+                tokio::spawn(async move { ended.send(carries(stream, closing).await).unwrap_or_default() });
+            }
+        });
+        (address, told)
+    }
+
+    /// Answers calls until the connection ends; how many.
+    async fn carries(mut stream: TcpStream, closing: bool) -> usize {
+        let (mut calls, mut read) = (0, Vec::new());
+        loop {
+            while let Some(end) = read.windows(4).position(|four| four == b"\r\n\r\n") {
+                read.drain(..end + 4);
+                calls += 1;
+                // In two pieces, which do not come at once.
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nfour").await.unwrap();
+                tokio::task::yield_now().await;
+                stream.write_all(b"more").await.unwrap();
+                if closing {
+                    return calls;
+                }
+            }
+            match stream.read_buf(&mut read).await {
+                Ok(0) | Err(_) => return calls,
+                Ok(_) => {}
+            }
+        }
+    }
+
+    fn lines(address: SocketAddr) -> Lines {
+        Lines::new(&Endpoint::parse(&format!("http://{address}/")).unwrap(), None, None, LONG)
+    }
+
+    async fn call(lines: &Lines) -> Bytes {
+        let request = Request::get("/").header("host", "erp").body(Full::default()).unwrap();
+        let asked = async {
+            let (response, line) = lines.send(request, Instant::now() + LONG).await.unwrap();
+            whole(response, line, lines, 100).await.unwrap().0
+        };
+        timeout(LONG, asked).await.expect("an answer")
+    }
+
+    #[tokio::test]
+    async fn a_connection_carries_call_after_call_and_is_closed_when_none_comes_any_more() {
+        let (address, mut ended) = server(false).await;
+        let lines = lines(address);
+        for _ in 0..50 {
+            assert_eq!(call(&lines).await, "fourmore");
+        }
+        assert_eq!(timeout(LONG, ended.recv()).await.expect("it is closed"), Some(50));
+        // And so again.
+        assert_eq!(call(&lines).await, "fourmore");
+        assert_eq!(timeout(LONG, ended.recv()).await.expect("it is closed"), Some(1));
+    }
+
+    /// That a kept connection was closed is found when it is used, and the call goes over another one.
+    #[tokio::test]
+    async fn a_connection_that_was_closed_behind_its_answer_carries_no_other_call() {
+        let (address, mut ended) = server(true).await;
+        let lines = lines(address);
+        for _ in 0..10 {
+            assert_eq!(call(&lines).await, "fourmore");
+            assert_eq!(timeout(LONG, ended.recv()).await.expect("it is closed"), Some(1));
+            // So that the runtime hears of it.
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn calls_at_the_same_time_have_connections_of_their_own() {
+        let (address, mut ended) = server(false).await;
+        let lines = std::sync::Arc::new(lines(address));
+        let calls = (0..2 * WAITING).map(|_| {
+            let lines = std::sync::Arc::clone(&lines);
+            tokio::spawn(async move { call(&lines).await })
+        });
+        for call in calls.collect::<Vec<_>>() {
+            assert_eq!(call.await.unwrap(), "fourmore");
+        }
+        drop(lines);
+        let mut carried = 0;
+        while carried < 2 * WAITING {
+            carried += timeout(LONG, ended.recv()).await.expect("it is closed").unwrap();
+        }
+    }
 }

@@ -127,7 +127,7 @@ impl Lines {
             (*asking.method_mut(), *asking.uri_mut()) = (request.method().clone(), request.uri().clone());
             *asking.headers_mut() = request.headers().clone();
             asking.headers_mut().insert(AUTHORIZATION, first);
-            if line.sender.ready().await.is_err() {
+            if !line.is_ready().await {
                 return if is_new { Err(self.unreachable(CLOSED.to_owned())) } else { Ok(Shaken::Closed) };
             }
             let response = match self.over(line, is_new, asking).await {
@@ -140,7 +140,7 @@ impl Lines {
             };
             let (head, body) = response.into_parts();
             let is_whole = drain(body).await.is_ok();
-            let closes = closes(&head) || !is_whole || line.sender.ready().await.is_err();
+            let closes = closes(&head) || !is_whole || !line.is_ready().await;
             if head.status != StatusCode::UNAUTHORIZED {
                 return Ok(Shaken::Unasked { closes });
             }

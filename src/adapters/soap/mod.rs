@@ -278,9 +278,9 @@ impl Service {
     /// Calls the operation and reads its answer to the end. The future must be driven to its end by a task of its own:
     /// dropping it counts as a call whose end nobody saw. It ends after `timeout` and `late` at the latest.
     ///
-    /// The call counts as answered when the service has said something, a fault included; as failed when there was no
-    /// connection, when what it said is no SOAP, or came later than `timeout`; as lost when the connection ended before the
-    /// whole answer was there, none came, or a gateway says that it has given up.
+    /// The call counts as answered when the service has said something, a fault included, and as answered too late when that
+    /// came later than `timeout`; as failed when there was no connection, or when what it said is no SOAP; as lost when the
+    /// connection ended before the whole answer was there, none came, or a gateway says that it has given up.
     ///
     /// Where a session or a token is needed and not there, it is asked for first; and once more, when the service says that
     /// it is over. That is told before it begins with a call, so the call is sent again then.
@@ -307,22 +307,17 @@ impl Service {
         // Without the account's secret there is no call.
         let prepared = self.prepare(request, pass)?;
         let call = permit.begin();
-        let began = Instant::now();
-        let mut answered = pin!(timeout_at(deadline, self.exchange(prepared, request, deadline)));
-        let answered = match timeout_at(began + self.config.timeout, &mut answered).await {
-            Ok(answered) => answered,
+        let mut answered = pin!(self.exchange(prepared, request, deadline));
+        let in_time = deadline.min(Instant::now() + self.config.timeout);
+        let answered = match timeout_at(in_time, &mut answered).await {
+            Ok(answered) => Ok(answered),
             Err(_) => {
                 call.overdue();
-                answered.await
+                timeout_at(deadline, answered).await
             }
         };
         let result = answered.unwrap_or_else(|_| Err(self.silent()));
-        let is_late = began.elapsed() > self.config.timeout;
-        let error = result.as_ref().err();
-        match error.map_or(End::Answered, |error| error.end(&request.trouble)) {
-            End::Answered if is_late => call.failed(),
-            _ => end(call, error, &request.trouble),
-        }
+        end(call, result.as_ref().err(), &request.trouble);
         result
     }
 

@@ -150,8 +150,10 @@ impl Service {
         outlet: &mut Outlet,
     ) -> Result<(), SoapError> {
         let silent = || SoapError::Silent { endpoint: self.place(), after: self.longest() };
-        let (response, line) =
+        let (response, mut line) =
             timeout_at(deadline, self.lines.send(prepared, deadline)).await.map_err(|_| silent())??;
+        // While whoever reads it takes its time, nobody waits for it.
+        line.by_itself();
         let mut body = match Body::new(response) {
             Ok(body) => body,
             Err((incoming, error)) => {
@@ -168,7 +170,7 @@ impl Service {
             Looked::Whole(answer) => {
                 outlet.begin(Ok((answer.parts, answer.leniencies)));
                 outlet.give(answer.envelope.to_vec()).await;
-                self.lines.keep(line);
+                self.lines.keep(line).await;
                 return Ok(());
             }
             Looked::Begun { first, decoder, leniencies } => {
@@ -192,7 +194,7 @@ impl Service {
             };
             outlet.give(text).await;
             if !is_more {
-                self.lines.keep(line);
+                self.lines.keep(line).await;
                 return Ok(());
             }
         }

@@ -28,6 +28,7 @@ mod reader;
 mod record;
 mod seen;
 mod settings;
+mod spare;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -40,12 +41,14 @@ use indexmap::IndexSet;
 use parking_lot::Mutex;
 
 use super::whole::WHOLE;
+use super::window::Window;
 use super::{LayoutRow, Resume, StreamFault};
 use crate::record::{FieldKind, Layout, Resolved, Slot, Unresolved, Wanted};
-use names::NameFault;
-use outside::MAX_VALUES;
+use names::{NameFault, Names};
+use outside::{MAX_VALUES, Outside};
 use path::{FieldPath, RecordPath};
 use record::{Bound, Record};
+use spare::Spare;
 
 pub(in crate::decode) use encode::XmlWriter;
 pub(in crate::decode) use encode::{check_characters, escaped};
@@ -64,9 +67,10 @@ pub struct Xml(Arc<Inner>);
 
 struct Inner {
     settings: Settings,
-    path: RecordPath,
+    path: Arc<RecordPath>,
     /// What was resolved; a slot is an index into it.
     wanted: Mutex<IndexSet<Asked>>,
+    spare: Arc<Spare>,
 }
 
 /// A place that a mapping asks for.
@@ -92,15 +96,30 @@ enum AskedKind {
 impl Xml {
     /// Of settings that were checked where they are written.
     pub(super) fn compile(settings: &Settings) -> Option<Xml> {
-        let path = RecordPath::parse(&settings.record_path, settings).ok()?;
-        Some(Xml(Arc::new(Inner { settings: settings.clone(), path, wanted: Mutex::default() })))
+        let path = Arc::new(RecordPath::parse(&settings.record_path, settings).ok()?);
+        let (settings, wanted, spare) = (settings.clone(), Mutex::default(), Arc::default());
+        Some(Xml(Arc::new(Inner { settings, path, wanted, spare })))
     }
 
     pub(super) fn reader<R: Read + Seek>(&self, input: R, from: Resume) -> Result<Reader<R>, StreamFault> {
+        let Inner { settings, path, spare, .. } = &*self.0;
+        let (source, start) = Source::open(input, settings.encoding)?;
+        let record = self.record(start).map_err(|fault| reader::unusable(&fault))?;
+        Reader::open((source, start), Arc::clone(path), record, from, Arc::clone(spare))
+    }
+
+    /// What a document is read into whose text begins at `start`.
+    fn record(&self, start: u64) -> Result<Record, NameFault> {
+        let Inner { settings, spare, .. } = &*self.0;
+        let slots = self.0.wanted.lock().len();
+        if let Some(record) = spare.take(slots, start) {
+            return Ok(record);
+        }
         let wanted: Vec<Asked> = self.0.wanted.lock().iter().cloned().collect();
-        let settings = &self.0.settings;
-        let bind = |record: &mut Record| bind(record, settings, &wanted);
-        Reader::open(settings, self.0.path.clone(), input, from, bind)
+        let (window, names) = (Window::new(start, u64::MAX), Names::new(settings));
+        let mut record = Record::new(window, names, Outside::default(), settings.trim);
+        bind(&mut record, settings, &wanted)?;
+        Ok(record)
     }
 
     /// What is declared: the document itself says the rest.

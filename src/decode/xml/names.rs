@@ -3,9 +3,10 @@
 //! A name that is known by its namespace has the prefix that the settings declare for it; where none is declared,
 //! local names alone count. Attributes begin with `@`. Every name that occurs is kept once, so their number is bounded.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
 use super::settings::Settings;
 use crate::decode::json::write_string;
@@ -51,13 +52,15 @@ struct Binding {
     is_new: bool,
 }
 
-/// All names of one file.
+/// All names of one file, and of those that were read with them before.
+#[derive(Default)]
 pub(super) struct Names {
     /// Prefix = namespace, as the settings have it; empty when local names count.
     declared: Vec<(String, String)>,
-    numbers: HashMap<Box<str>, Name>,
-    shown: Vec<Box<str>>,
-    members: Vec<Box<[u8]>>,
+    /// As paths have them; the place of each is its number.
+    shown: IndexSet<Box<str>>,
+    /// As JSON has them, made when one is wanted: what is mapped is known by its number.
+    members: Vec<OnceCell<Box<[u8]>>>,
     /// Numbers of names as the document writes them, while the same prefixes are bound.
     elements: IndexMap<Box<str>, Name>,
     attributes: HashMap<Box<str>, AttributeName>,
@@ -66,50 +69,65 @@ pub(super) struct Names {
     followers: Vec<usize>,
     /// Prefixes that the document has bound, innermost last.
     bound: Vec<Binding>,
+    /// Names that the document has not brought.
+    older: usize,
 }
 
 impl Names {
     pub(super) fn new(settings: &Settings) -> Names {
         Names {
             declared: settings.namespaces.clone(),
-            numbers: HashMap::new(),
-            shown: Vec::new(),
+            shown: IndexSet::new(),
             members: Vec::new(),
             elements: IndexMap::new(),
             attributes: HashMap::new(),
             last: 0,
             followers: vec![UNKNOWN],
             bound: Vec::new(),
+            older: 0,
         }
+    }
+
+    /// For another document: what names mean is known, what prefixes mean is not.
+    pub(super) fn restart(&mut self) {
+        self.bound.clear();
+        self.forget();
+        (self.last, self.older) = (0, self.shown.len());
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.shown.len().max(self.elements.len())
     }
 
     /// The number of a name as paths have it.
     pub(super) fn number(&mut self, shown: &str) -> Result<Name, NameFault> {
-        if let Some(number) = self.numbers.get(shown) {
-            return Ok(*number);
+        if let Some(number) = self.shown.get_index_of(shown) {
+            return Ok(number as Name);
         }
-        if self.shown.len() >= MAX_NAMES || shown.len() > 2 * MAX_NAME {
+        if self.shown.len() - self.older >= MAX_NAMES || shown.len() > 2 * MAX_NAME {
             return Err(NameFault::TooMany);
         }
-        let number = self.shown.len() as Name;
-        let mut member = Vec::new();
-        write_string(shown, &mut member);
-        member.push(b':');
-        self.members.push(member.into());
-        self.shown.push(shown.into());
+        let (number, _) = self.shown.insert_full(shown.into());
+        self.members.push(OnceCell::new());
         self.followers.push(UNKNOWN);
-        self.numbers.insert(shown.into(), number);
-        Ok(number)
+        Ok(number as Name)
     }
 
     /// The name as paths have it.
     pub(super) fn shown(&self, name: Name) -> &str {
-        self.shown.get(name as usize).map_or("", |shown| shown)
+        self.shown.get_index(name as usize).map_or("", |shown| shown)
     }
 
     /// The name as a member of a JSON object, with quotes and colon.
     pub(super) fn member(&self, name: Name) -> &[u8] {
-        self.members.get(name as usize).map_or(&[], |member| member)
+        let Some(member) = self.members.get(name as usize) else { return &[] };
+        member.get_or_init(|| {
+            let mut member = Vec::new();
+            write_string(self.shown(name), &mut member);
+            member.push(b':');
+            member.into()
+        })
     }
 
     /// The name of an element that the document writes so. Its own declarations must be bound already.

@@ -47,6 +47,11 @@ impl Outside {
         self.wanted.len() - 1
     }
 
+    /// Nothing is known of any: another document is read.
+    pub(super) fn restart(&mut self) {
+        self.wanted.iter_mut().for_each(|wanted| wanted.held = Held::Nothing);
+    }
+
     /// The mask of the document: all begin there.
     pub(super) fn all(&self) -> u64 {
         self.wanted.iter().enumerate().fold(0, |mask, (index, _)| mask | 1 << index)

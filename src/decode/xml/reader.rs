@@ -5,20 +5,20 @@
 //! passed over without being looked into.
 
 use std::io::{self, Read, Seek};
+use std::sync::Arc;
 
 use quick_xml::events::attributes::Attributes;
 
 use super::build::{Built, Frame, Problem, Wrong, bind_namespaces, name_problem};
+use super::encoding::Source;
 use super::markup::{CDATA_END, CDATA_START, Token, pass_text, token};
-use super::names::{AttributeName, Name, NameFault, Names};
-use super::outside::Outside;
+use super::names::{AttributeName, Name, NameFault};
 use super::path::RecordPath;
 use super::record::Record;
 use super::seen::SeenPaths;
+use super::spare::Spare;
 use super::tree::Form;
-use super::{Settings, encoding::Source};
 use crate::decode::reader::{Item, Resume, StreamFault, length32, reject};
-use crate::decode::window::Window;
 use crate::decode::{HEAD, MAX_RECORD};
 use crate::record::{Position, RawRecord, RejectCode};
 
@@ -29,7 +29,8 @@ pub(super) const MAX_DEPTH: usize = 128;
 pub struct Reader<R> {
     pub(super) source: Source<R>,
     pub(super) current: Record,
-    path: RecordPath,
+    spare: Arc<Spare>,
+    path: Arc<RecordPath>,
     /// The names of the path's steps; `None` for any.
     steps: Vec<Option<Name>>,
     /// The elements around the records that are open.
@@ -65,23 +66,22 @@ struct Open {
 }
 
 impl<R: Read + Seek> Reader<R> {
+    /// Of a text that begins at `start`. When it is dropped, what it has read into is kept in `spare`.
     pub(super) fn open(
-        settings: &Settings,
-        path: RecordPath,
-        input: R,
+        (source, start): (Source<R>, u64),
+        path: Arc<RecordPath>,
+        mut current: Record,
         from: Resume,
-        bind: impl FnOnce(&mut Record) -> Result<(), NameFault>,
+        spare: Arc<Spare>,
     ) -> Result<Reader<R>, StreamFault> {
-        let (source, start) = Source::open(input, settings.encoding)?;
-        let mut names = Names::new(settings);
+        let names = &mut current.names;
         let steps = path.steps.iter().map(|step| step.name.as_deref().map(|name| names.number(name)).transpose());
         let steps = steps.collect::<Result<_, _>>().map_err(|fault| unusable(&fault))?;
-        let mut current = Record::new(Window::new(start, u64::MAX), names, Outside::default(), settings.trim);
-        bind(&mut current).map_err(|fault| unusable(&fault))?;
         current.has_spans = matches!(source, Source::Utf8(_));
         let mut reader = Reader {
             source,
             current,
+            spare,
             path,
             steps,
             open: Vec::new(),
@@ -365,7 +365,7 @@ impl<R: Read + Seek> Reader<R> {
             return Err(self.malformed(0, "a second element beside the document's own"));
         }
         if is_first {
-            self.seen.begin(names, name, mask, loose, &self.path, depth);
+            self.seen.begin(name, mask, loose, &self.path, depth);
         }
         let written = &content.as_bytes()[..name_end - 1];
         self.written.extend_from_slice(written);
@@ -460,7 +460,13 @@ impl<R: Read + Seek> Reader<R> {
 }
 
 /// The names of a layout do not fit a file's table of names: there are too many.
-fn unusable(fault: &NameFault) -> StreamFault {
+impl<R> Drop for Reader<R> {
+    fn drop(&mut self) {
+        self.spare.put(std::mem::replace(&mut self.current, Record::hollow()));
+    }
+}
+
+pub(super) fn unusable(fault: &NameFault) -> StreamFault {
     let message = format!("the layout cannot be used: {}", name_problem(fault).found);
     StreamFault::Layout { code: RejectCode::FileUnreadable, message, offset: 0, line: None }
 }

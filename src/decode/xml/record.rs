@@ -110,6 +110,21 @@ impl Record {
         }
     }
 
+    /// One that nothing is read into.
+    pub(super) fn hollow() -> Record {
+        Record::new(Window::new(0, 0), Names::default(), Outside::default(), false)
+    }
+
+    /// For another document, whose text begins at `start`.
+    pub(super) fn restart(&mut self, start: u64) {
+        self.window.restart(start, u64::MAX);
+        self.tree.clear();
+        self.names.restart();
+        self.outside.restart();
+        self.length = 0;
+        // Records are counted on, so that nothing remembered is taken for one of this document.
+    }
+
     /// Takes the slots of a layout, in their order.
     pub(super) fn bind(&mut self, bound: Vec<Bound>, shown: Vec<String>) {
         self.found = vec![Cell::default(); bound.len()];

@@ -7,12 +7,15 @@ use super::path::RecordPath;
 /// Paths that a message lists.
 const LISTED: usize = 20;
 
+const NOWHERE: usize = usize::MAX;
+
 /// What was seen until the first record.
 #[derive(Debug, Default)]
 pub(super) struct SeenPaths {
-    paths: Vec<String>,
-    /// Names of the elements that are open.
-    open: Vec<Name>,
+    /// Each with the place of the path to the element around it here; [`NOWHERE`] around the document's own.
+    paths: Vec<(usize, Name)>,
+    /// The places of the elements that are open; [`NOWHERE`] of those that are not listed.
+    open: Vec<usize>,
     is_more: bool,
     /// The element that holds the records was there: then there may well be none in it.
     has_holder: bool,
@@ -29,24 +32,37 @@ impl SeenPaths {
         })
     }
 
-    pub(super) fn begin(&mut self, names: &Names, name: Name, mask: u32, loose: u32, path: &RecordPath, depth: usize) {
+    pub(super) fn begin(&mut self, name: Name, mask: u32, loose: u32, path: &RecordPath, depth: usize) {
         self.open.truncate(depth);
-        self.open.push(name);
         let holder = path.whole() >> 1;
         // Of a path that may begin anywhere the document itself would be the holder, which says nothing.
         self.has_holder |= path.steps.len() > 1 && mask & holder != 0;
         if loose & path.whole() != 0 {
             self.alike.get_or_insert(name);
         }
-        if self.paths.len() < LISTED {
-            let shown: Vec<&str> = self.open.iter().map(|name| names.shown(*name)).collect();
-            let shown = format!("/{}", shown.join("/"));
-            if !self.paths.contains(&shown) {
-                self.paths.push(shown);
+        let step = (self.open.last().copied().unwrap_or(NOWHERE), name);
+        let known = self.paths.iter().position(|path| *path == step);
+        let has_room = self.paths.len() < LISTED;
+        self.is_more |= !has_room;
+        self.open.push(match known {
+            Some(place) => place,
+            None if has_room => {
+                self.paths.push(step);
+                self.paths.len() - 1
             }
-        } else {
-            self.is_more = true;
+            None => NOWHERE,
+        });
+    }
+
+    /// A path as it is shown.
+    fn shown(&self, names: &Names, place: usize) -> String {
+        let (mut steps, mut place) = (Vec::new(), place);
+        while let Some((around, name)) = self.paths.get(place) {
+            steps.push(names.shown(*name));
+            place = *around;
         }
+        steps.reverse();
+        format!("/{}", steps.join("/"))
     }
 
     pub(super) fn end(&mut self, depth: usize) {
@@ -72,7 +88,8 @@ impl SeenPaths {
             .collect();
         let wanted = steps.concat();
         let mut message = format!("no element fits the record path `{wanted}`; the document has ");
-        let shown: Vec<String> = self.paths.iter().map(|path| format!("`{path}`")).collect();
+        let shown = (0..self.paths.len()).map(|place| format!("`{}`", self.shown(names, place)));
+        let shown: Vec<String> = shown.collect();
         message.push_str(&shown.join(", "));
         if self.is_more {
             message.push_str(" and more");

@@ -2,12 +2,18 @@
 //!
 //! What counts is whether the *backend* failed. That the queue is full, that a caller has left, or that the backend
 //! says no to a request is no failure.
+//!
+//! Two things open it. Failures that are many, and half of all calls of a while at least. And a backend that stands still:
+//! after busy times the good calls of before outnumber those that are stuck, however long they are, so those are counted by
+//! themselves. As many calls in a row as it has places ran past their time and nothing was answered in between, or all
+//! places are taken by such calls. Whatever it answers then, be it too late, shows that it goes on: then the next call
+//! finds out at once, not at the end of the cool-down.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::{End, Moment};
-use crate::gate::BreakerState;
+use super::{Core, End, Moment};
+use crate::gate::{BreakerState, Lane};
 
 /// See the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +26,10 @@ pub(in crate::gate) struct Settings {
 }
 
 const LONGEST: u32 = 16;
+
+/// So many calls in a row must have run past their time, also where there are fewer places: one or two may be long ones. Fewer
+/// are enough where fewer failures are.
+const STANDS_STILL: usize = 3;
 
 /// Whether a call may go, as far as the breaker is concerned.
 pub(super) enum Admission {
@@ -35,6 +45,8 @@ pub(super) struct Breaker {
     failures: usize,
     /// How many cool-downs in a row ended with a failure.
     again: u32,
+    /// Calls that ran past their time since a call was answered last.
+    silent: usize,
 }
 
 #[derive(Default)]
@@ -43,16 +55,13 @@ enum Stage {
     Closed,
     Open {
         until: Moment,
+        /// It was opened since the backend stands still.
+        stands_still: bool,
     },
     /// One call at a time; it is out since then.
-    Probing {
-        out: Option<Moment>,
-    },
+    Probing { out: Option<Moment> },
     /// It is back: so many places at first, and more with each round of good calls.
-    Ramp {
-        places: usize,
-        good: usize,
-    },
+    Ramp { places: usize, good: usize },
 }
 
 /// Ends that are remembered, at most.
@@ -84,14 +93,14 @@ impl Breaker {
 
     pub(super) fn next_event(&self) -> Option<Moment> {
         match self.stage {
-            Stage::Open { until } => Some(until),
+            Stage::Open { until, .. } => Some(until),
             _ => None,
         }
     }
 
     /// Whether a call may go that comes now, where calls take so long, as far as is known.
     pub(super) fn admission(&mut self, settings: &Settings, took: Option<Duration>, now: Moment) -> Admission {
-        if let Stage::Open { until } = self.stage {
+        if let Stage::Open { until, .. } = self.stage {
             if now < until {
                 return Admission::Refused { retry_after: until.saturating_sub(now) };
             }
@@ -127,7 +136,7 @@ impl Breaker {
     pub(super) fn ended(&mut self, settings: &Settings, end: End, probe: bool, cap: usize, now: Moment) {
         let failed = match end {
             End::Answered => false,
-            End::Failed | End::Lost => true,
+            End::Late | End::Failed | End::Lost => true,
             End::Unused | End::Unseen => {
                 // The probe found nothing out: the next call is it.
                 if let (true, Stage::Probing { out }) = (probe, &mut self.stage) {
@@ -144,7 +153,8 @@ impl Breaker {
             Stage::Probing { .. } if probe => {
                 if failed {
                     self.again = (self.again + 1).min(LONGEST.ilog2());
-                    self.stage = Stage::Open { until: now + settings.cool_down * (1 << self.again) };
+                    let until = now + settings.cool_down * (1 << self.again);
+                    self.stage = Stage::Open { until, stands_still: false };
                 } else {
                     self.again = 0;
                     self.ends.clear();
@@ -180,9 +190,42 @@ impl Breaker {
             self.failures -= usize::from(was_failure);
         }
         if failed && self.failures >= settings.failures && 2 * self.failures >= self.ends.len() {
-            self.ends.clear();
-            self.failures = 0;
-            self.stage = Stage::Open { until: now + settings.cool_down };
+            self.open(settings, false, now);
         }
+    }
+
+    fn open(&mut self, settings: &Settings, stands_still: bool, now: Moment) {
+        self.ends.clear();
+        self.failures = 0;
+        self.stage = Stage::Open { until: now + settings.cool_down, stands_still };
+    }
+
+    /// A call has run past its time, of so many that may be in flight; `is_stuck` when all places are taken by such calls.
+    /// That it is a failure is told by [`Breaker::ended`].
+    pub(super) fn silent(&mut self, settings: &Settings, places: usize, is_stuck: bool, now: Moment) {
+        self.silent += 1;
+        let is_called = matches!(self.stage, Stage::Closed | Stage::Ramp { .. });
+        let is_enough = self.silent >= STANDS_STILL.min(settings.failures);
+        if settings.failures > 0 && is_called && is_enough && (is_stuck || self.silent >= places) {
+            self.open(settings, true, now);
+        }
+    }
+
+    /// A call was answered, be it too late: the backend does not stand still.
+    pub(super) fn heard(&mut self, now: Moment) {
+        self.silent = 0;
+        if let Stage::Open { until, stands_still: true } = &mut self.stage {
+            *until = now.min(*until);
+        }
+    }
+}
+
+impl Core {
+    /// Whether there is no place, and all calls that have one are past their time. A look is another thing than a call.
+    pub(super) fn is_stuck(&self) -> bool {
+        let is_call = |lane: &Lane| *lane != Lane::Health;
+        let at_work = |lane: Lane| self.active[lane.index()].saturating_sub(self.lacking[lane.index()]);
+        let calls: usize = Lane::ALL.into_iter().filter(is_call).map(at_work).sum();
+        self.in_flight() >= self.cap() && self.overdue.values().filter(|lane| is_call(lane)).count() >= calls
     }
 }

@@ -328,9 +328,14 @@ impl Core {
     /// The time of a call is over: whoever waited is told, and the backend may be at work on it for long. It has failed,
     /// however it ends, and keeps its place until then. Call [`Core::pump`] afterwards.
     pub(super) fn time_is_over(&mut self, grant: &Grant, now: Moment) {
-        if self.overdue.insert(grant.number, grant.lane).is_none() {
-            self.bears(now);
-            self.learn(grant, End::Lost, self.in_flight(), now);
+        if self.overdue.insert(grant.number, grant.lane).is_some() {
+            return;
+        }
+        self.bears(now);
+        self.learn(grant, End::Lost, self.in_flight(), now);
+        if grant.lane != Lane::Health {
+            let (places, is_stuck) = (self.cap(), self.is_stuck());
+            self.breaker.silent(&self.limits.breaker, places, is_stuck, now);
         }
     }
 
@@ -346,13 +351,13 @@ impl Core {
                 self.lingered += 1;
                 self.lingering.insert((now + self.limits.settle, self.lingered), grant.serial.clone());
             }
-            End::Unused | End::Answered | End::Failed => self.free(grant.serial.as_ref()),
+            End::Unused | End::Answered | End::Late | End::Failed => self.free(grant.serial.as_ref()),
         }
         match end {
             // A look is another thing than a call, and as short as the backend likes.
-            End::Answered | End::Failed if grant.lane == Lane::Health => {}
-            End::Answered | End::Failed if is_run(grant.lane) => self.runs.ended(took, now),
-            End::Answered | End::Failed => self.service.ended(took, now),
+            End::Answered | End::Late | End::Failed if grant.lane == Lane::Health => {}
+            End::Answered | End::Late | End::Failed if is_run(grant.lane) => self.runs.ended(took, now),
+            End::Answered | End::Late | End::Failed => self.service.ended(took, now),
             End::Unused | End::Lost | End::Unseen => {}
         }
         if end == End::Answered && caller_stayed {
@@ -361,6 +366,9 @@ impl Core {
         // What came too late was counted when it was: it says nothing of how the backend is now.
         if self.overdue.remove(&grant.number).is_none() {
             self.learn(grant, end, in_flight, now);
+        }
+        if matches!(end, End::Answered | End::Late) && grant.lane != Lane::Health {
+            self.breaker.heard(now);
         }
     }
 
@@ -377,7 +385,7 @@ impl Core {
         let lost = match end {
             End::Unused | End::Unseen => return,
             End::Answered => false,
-            End::Failed | End::Lost => true,
+            End::Late | End::Failed | End::Lost => true,
         };
         if let Some(adaptive) = &mut self.adaptive {
             let beside = if lost { grant.beside.max(in_flight) } else { grant.beside };

@@ -102,6 +102,8 @@ pub(in crate::gate) enum End {
     Unused,
     /// The backend has answered, be it with a refusal of its own.
     Answered,
+    /// The backend has answered when the time of the call was over: it has failed, and is done with the call.
+    Late,
     /// The backend has failed: no connection, a broken answer, an answer that says it is in trouble. It is done with
     /// the call all the same.
     Failed,

@@ -59,6 +59,8 @@ pub enum Fate {
         outcome: Outcome,
         /// How long after it came its caller left, if that was before its end.
         left: Option<Duration>,
+        /// How long it had its place when its time was over, if that was before its end.
+        overdue: Option<Duration>,
     },
     /// It was refused, for this reason ([`Refused::as_str`]).
     Refused(String),
@@ -71,6 +73,8 @@ pub enum Fate {
 pub enum Outcome {
     /// With an answer.
     Answered,
+    /// With an answer, when its time was over.
+    Late,
     /// The backend has failed.
     Failed,
     /// Without an answer: the backend may have been at work still.
@@ -83,8 +87,9 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome with its word.
-    const WORDS: [(&'static str, Outcome); 5] = [
+    const WORDS: [(&'static str, Outcome); 6] = [
         ("answered", Outcome::Answered),
+        ("late", Outcome::Late),
         ("failed", Outcome::Failed),
         ("lost", Outcome::Lost),
         ("unseen", Outcome::Unseen),
@@ -94,6 +99,7 @@ impl Outcome {
     pub(super) const fn of(end: End) -> Outcome {
         match end {
             End::Answered => Outcome::Answered,
+            End::Late => Outcome::Late,
             End::Failed => Outcome::Failed,
             End::Lost => Outcome::Lost,
             End::Unseen => Outcome::Unseen,
@@ -104,6 +110,7 @@ impl Outcome {
     pub(super) const fn end(self) -> End {
         match self {
             Outcome::Answered => End::Answered,
+            Outcome::Late => End::Late,
             Outcome::Failed => End::Failed,
             Outcome::Lost => End::Lost,
             Outcome::Unseen => End::Unseen,
@@ -119,6 +126,8 @@ pub(super) struct Note {
     began: Instant,
     /// Microseconds after it came at which its caller left; 0 while he is there.
     left: AtomicU64,
+    /// The same of its time being over.
+    overdue: AtomicU64,
 }
 
 impl Note {
@@ -141,13 +150,22 @@ impl Note {
             patience: ask.patience,
             fate: Fate::Left(Duration::ZERO),
         };
-        Some(Note { observer: Arc::clone(observer), call: Some(call), began: Instant::now(), left: AtomicU64::new(0) })
+        let (began, left, overdue) = (Instant::now(), AtomicU64::new(0), AtomicU64::new(0));
+        Some(Note { observer: Arc::clone(observer), call: Some(call), began, left, overdue })
     }
 
     pub(super) fn caller_left(&self) {
+        self.happens(&self.left);
+    }
+
+    pub(super) fn time_is_over(&self) {
+        self.happens(&self.overdue);
+    }
+
+    fn happens(&self, what: &AtomicU64) {
         let micros = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX).max(1);
         // The first time counts.
-        let _ = self.left.compare_exchange(0, micros, Ordering::AcqRel, Ordering::Acquire);
+        let _ = what.compare_exchange(0, micros, Ordering::AcqRel, Ordering::Acquire);
     }
 
     pub(super) fn refused(mut self, reason: Refused) {
@@ -155,8 +173,11 @@ impl Note {
     }
 
     pub(super) fn served(mut self, waited: Duration, took: Duration, end: End) {
-        let left = Some(self.left.load(Ordering::Acquire)).filter(|micros| *micros > 0).map(Duration::from_micros);
-        self.tell(Fate::Served { waited, took, outcome: Outcome::of(end), left });
+        let when = |what: &AtomicU64| {
+            Some(what.load(Ordering::Acquire)).filter(|micros| *micros > 0).map(Duration::from_micros)
+        };
+        let (left, overdue) = (when(&self.left), when(&self.overdue).map(|after| after.saturating_sub(waited)));
+        self.tell(Fate::Served { waited, took, outcome: Outcome::of(end), left, overdue });
     }
 
     fn tell(&mut self, fate: Fate) {

@@ -14,7 +14,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Fate, Outcome, PastCall};
 use crate::gate::{Lane, Priority};
@@ -141,9 +141,9 @@ impl Files {
                 self.file.insert(BufWriter::new(file))
             }
         };
-        let line = line(call);
+        let line = line(call)?;
         self.size += line.len() as u64;
-        file.write_all(line.as_bytes())
+        file.write_all(&line)
     }
 }
 
@@ -216,19 +216,33 @@ fn micros(time: Duration) -> u64 {
 }
 
 /// A call as a line: came, lane, client, weight, class, serial, wait, patience, then its fate. Times in microseconds.
-fn line(call: &PastCall) -> String {
-    let fate = match &call.fate {
-        Fate::Served { waited, took, outcome, left } => {
-            let word = Outcome::WORDS.iter().find(|(_, known)| known == outcome).map_or("", |(word, _)| word);
-            json!(["served", micros(*waited), micros(*took), word, left.map(micros)])
-        }
-        Fate::Refused(reason) => json!(["refused", reason]),
-        Fate::Left(after) => json!(["left", micros(*after)]),
-    };
+fn line(call: &PastCall) -> io::Result<Vec<u8>> {
     let class = Priority::WORDS.iter().find(|(_, class)| *class == call.priority).map_or("", |(word, _)| word);
-    let client: String = call.client.chars().take(LONGEST_NAME).collect();
+    let end = call.client.char_indices().nth(LONGEST_NAME).map_or(call.client.len(), |(end, _)| end);
+    let client = call.client.get(..end).unwrap_or_default();
     let (lane, wait, patience) = (call.lane.as_str(), call.wait.map(micros), call.patience.map(micros));
-    format!("{}\n", json!([micros(call.came), lane, client, call.weight, class, call.serial, wait, patience, fate]))
+    let asked = (micros(call.came), lane, client, call.weight, class, call.serial, wait, patience);
+    let mut line = Vec::with_capacity(160);
+    serde_json::to_writer(&mut line, &asked)?;
+    // The fate is the last of the same list.
+    line.pop();
+    line.push(b',');
+    match &call.fate {
+        Fate::Served { waited, took, outcome, left, overdue } => {
+            let word = Outcome::WORDS.iter().find(|(_, known)| known == outcome).map_or("", |(word, _)| word);
+            let (waited, took, left) = (micros(*waited), micros(*took), left.map(micros));
+            match overdue {
+                Some(overdue) => {
+                    serde_json::to_writer(&mut line, &("served", waited, took, word, left, micros(*overdue)))?;
+                }
+                None => serde_json::to_writer(&mut line, &("served", waited, took, word, left))?,
+            }
+        }
+        Fate::Refused(reason) => serde_json::to_writer(&mut line, &("refused", reason))?,
+        Fate::Left(after) => serde_json::to_writer(&mut line, &("left", micros(*after)))?,
+    }
+    line.extend_from_slice(b"]\n");
+    Ok(line)
 }
 
 fn parse(line: &[u8]) -> Option<PastCall> {
@@ -237,11 +251,12 @@ fn parse(line: &[u8]) -> Option<PastCall> {
     let time = |value: &Value| value.as_u64().map(Duration::from_micros);
     let maybe = |value: &Value| if value.is_null() { Some(None) } else { time(value).map(Some) };
     let fate = match fate.as_array()?.as_slice() {
-        [word, waited, took, outcome, left] if word == "served" => Fate::Served {
+        [word, waited, took, outcome, left, overdue @ ..] if word == "served" && overdue.len() <= 1 => Fate::Served {
             waited: time(waited)?,
             took: time(took)?,
             outcome: Outcome::WORDS.iter().find(|(word, _)| outcome == *word)?.1,
             left: maybe(left)?,
+            overdue: overdue.first().map_or(Some(None), maybe)?,
         },
         [word, reason] if word == "refused" => Fate::Refused(reason.as_str()?.to_owned()),
         [word, after] if word == "left" => Fate::Left(time(after)?),

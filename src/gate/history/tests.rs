@@ -54,9 +54,21 @@ async fn every_call_is_told_once_with_what_became_of_it() {
     held.begin().lost();
     drop(held);
 
+    let late = gate.admit(ask("four").wait(ms(60_000))).await.unwrap();
+    let call = late.begin();
+    tokio::time::sleep(ms(500)).await;
+    call.overdue();
+    tokio::time::sleep(ms(200)).await;
+    call.overdue();
+    call.answered();
+    drop(late);
+
     let told = kept.0.lock().clone();
     let fates: Vec<(&str, &Fate)> = told.iter().map(|call| (&*call.client, &call.fate)).collect();
-    let served = |waited, took, outcome, left| Fate::Served { waited: ms(waited), took: ms(took), outcome, left };
+    let served = |waited, took, outcome, left| {
+        let (waited, took, overdue) = (ms(waited), ms(took), (outcome == Outcome::Late).then_some(ms(500)));
+        Fate::Served { waited, took, outcome, left, overdue }
+    };
     assert_eq!(
         fates,
         [
@@ -65,6 +77,7 @@ async fn every_call_is_told_once_with_what_became_of_it() {
             ("two", &served(300, 0, Outcome::Failed, None)),
             ("three", &Fate::Left(ms(40))),
             ("", &served(0, 40, Outcome::Lost, None)),
+            ("four", &served(5000, 700, Outcome::Late, None)),
         ]
     );
     let one = &told[1];
@@ -88,9 +101,12 @@ fn call(number: u64, fate: Fate) -> PastCall {
 }
 
 fn fates(number: u64) -> Fate {
-    let served =
-        |outcome, left| Fate::Served { waited: ms(number), took: Duration::from_micros(number), outcome, left };
-    match number % 7 {
+    let served = |outcome, left| {
+        let overdue = matches!(outcome, Outcome::Late | Outcome::Lost).then_some(ms(number / 2));
+        Fate::Served { waited: ms(number), took: Duration::from_micros(number), outcome, left, overdue }
+    };
+    match number % 8 {
+        6 => served(Outcome::Late, None),
         0 => served(Outcome::Answered, None),
         1 => served(Outcome::Failed, Some(ms(3))),
         2 => served(Outcome::Lost, None),

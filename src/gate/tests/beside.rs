@@ -69,6 +69,23 @@ async fn a_wait_for_another_process_is_no_time_of_the_backends() {
     assert!(took < Duration::from_millis(20), "{took:?}");
 }
 
+/// Nobody announces that a place has settled. Whoever waits looks when it does, although it was found after they had begun to
+/// wait that it is held back.
+#[tokio::test(start_paused = true)]
+async fn who_waits_looks_when_a_place_settles_that_was_held_back_meanwhile() {
+    let gate = Gate::new("erp", config(1, 10), None);
+    let held = gate.acquire(Lane::Interactive, None).await.unwrap();
+    let waiting = tokio::spawn({
+        let gate = Arc::clone(&gate);
+        async move { gate.admit(Ask::new(Lane::Interactive).wait(Duration::from_secs(9))).await }
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    gate.hold_back(&[gate.machine_time(gate.now() + Duration::from_secs(1))]);
+    drop(held);
+    let permit = waiting.await.unwrap().unwrap();
+    assert!((1100..1200).contains(&permit.waited().as_millis()), "{:?}", permit.waited());
+}
+
 #[derive(Default)]
 struct Refusals(AtomicUsize);
 

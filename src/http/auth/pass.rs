@@ -94,3 +94,46 @@ impl Pass {
         *principal == self.caller.principal && *scopes == self.caller.scopes && *claims == self.caller.claims
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{LOOK_EVERY, Pass};
+    use crate::http::auth::Authenticator;
+    use crate::http::{AuthConfig, Clients, ClientsConfig, generate_key};
+    use crate::staging::Staging;
+    use crate::staging::sqlite::{Config, SqliteStaging};
+    use crate::telemetry::Metrics;
+    use hyper::Request;
+    use hyper::header::AUTHORIZATION;
+    use std::sync::Arc;
+    use std::time::Duration;
+    use tokio_util::sync::CancellationToken;
+
+    #[tokio::test]
+    async fn whoever_was_let_in_is_looked_at_again_after_a_while_and_not_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let staging = SqliteStaging::open(&folder.path().join("staging.db"), &Config::default()).unwrap();
+        let staging: Arc<dyn Staging> = Arc::new(staging);
+        let clients = Clients::new(ClientsConfig::default(), Arc::new(Metrics::new()), CancellationToken::new());
+        let (key, stored) = generate_key("webshop", &["read".to_owned()]).unwrap();
+        let id = stored.id.clone();
+        staging.add_api_key(stored).await.unwrap();
+        let authenticator =
+            Arc::new(Authenticator::new(Arc::clone(&staging), &AuthConfig::default(), Arc::new(clients)));
+        let request = Request::builder().header(AUTHORIZATION, format!("Bearer {key}")).body(()).unwrap();
+        let (request, ()) = request.into_parts();
+        let caller = authenticator.caller(&request).await.unwrap();
+        tokio::time::pause();
+        let pass = Pass::new(&authenticator, &request, &caller);
+        assert!(staging.revoke_api_key(&id).await.unwrap());
+        // What is known of a key holds for a moment, too.
+        while authenticator.caller(&request).await.is_ok() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert!(pass.holds().await);
+        tokio::time::advance(LOOK_EVERY - Duration::from_millis(1)).await;
+        assert!(pass.holds().await);
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert!(!pass.holds().await);
+    }
+}

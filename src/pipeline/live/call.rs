@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::drift::{self, Seen};
-use super::flight::{Flight, FlightKey, Flights, Stage};
+use super::flight::{Flight, FlightKey, Flights};
 use super::rows::Misfit;
 use super::{Fetched, LiveError};
 use crate::adapters::soap::{Answer, Request, Service, SoapError};
@@ -72,7 +72,7 @@ struct Brought {
 /// Sees to it that a flight ends for those who wait for it, however its task ends.
 pub(super) struct Crew {
     pub(super) flights: Arc<Flights>,
-    pub(super) name: FlightKey,
+    pub(super) name: Arc<FlightKey>,
     pub(super) flight: Arc<Flight>,
     has_told: bool,
 }
@@ -81,7 +81,7 @@ impl Crew {
     /// Tells those who wait what came of it.
     fn tell(&mut self, outcome: Result<Arc<Fetched>, LiveError>) {
         self.has_told = true;
-        self.flight.tell(Stage::Done { outcome, at: Instant::now() });
+        self.flight.tell(outcome);
     }
 }
 
@@ -95,7 +95,7 @@ impl Drop for Crew {
 }
 
 /// Flies to the backend and back, and stages what was brought.
-pub(super) async fn fly(trip: Trip, flights: Arc<Flights>, name: FlightKey, flight: Arc<Flight>) {
+pub(super) async fn fly(trip: Trip, flights: Arc<Flights>, name: Arc<FlightKey>, flight: Arc<Flight>) {
     let mut crew = Crew { flights, name, flight, has_told: false };
     let asked_at = Timestamp::now();
     let brought = match trip.go(&crew).await {
@@ -135,7 +135,7 @@ impl Trip {
                 return Err(LiveError::WaitOver);
             }
             let (waited, since, as_of) = (permit.waited(), Instant::now(), Timestamp::now());
-            crew.flight.tell(Stage::Calling { since });
+            crew.flight.calls(since);
             let told = match &question {
                 Question::Call(service, request) => self.told(crew, permit, service, request).await,
                 Question::Rows(database, (query, misfit)) => self.row(crew, permit, database, (query, *misfit)).await,

@@ -64,9 +64,17 @@ impl Flight {
         first.place.stands_with(&ask.place) && is_patient
     }
 
-    /// Tells all riders.
-    pub(super) fn tell(&self, stage: Stage) {
-        self.stage.send_replace(stage);
+    /// It is over: tells all riders.
+    pub(super) fn tell(&self, outcome: Result<Arc<Fetched>, LiveError>) {
+        self.stage.send_replace(Stage::Done { outcome, at: Instant::now() });
+    }
+
+    /// The backend is called from now on. Nobody is woken for it: whoever wants to know looks.
+    pub(super) fn calls(&self, since: Instant) {
+        self.stage.send_if_modified(|stage| {
+            *stage = Stage::Calling { since };
+            false
+        });
     }
 
     /// Until a rider leaves and nobody is left. Somebody may join afterwards.
@@ -83,20 +91,20 @@ impl Flight {
 
 /// The flights under way.
 #[derive(Default)]
-pub(super) struct Flights(Mutex<HashMap<FlightKey, Vec<Arc<Flight>>>>);
+pub(super) struct Flights(Mutex<HashMap<Arc<FlightKey>, Vec<Arc<Flight>>>>);
 
 impl Flights {
     /// Joins a flight for this, or begins one; answers whether it was there. One that is back stays on the list until
     /// what it brought is staged: whoever takes an answer so old has it at once. A flight that still waits at the gate
     /// waits there as whoever began it, in the line of that client: only those who would stand as it does join it.
-    pub(super) fn join(&self, key: &FlightKey, ask: &Ask, is_fresh: impl Fn(Duration) -> bool) -> (Rider, bool) {
+    pub(super) fn join(&self, key: &Arc<FlightKey>, ask: &Ask, is_fresh: impl Fn(Duration) -> bool) -> (Rider, bool) {
         let mut flights = self.0.lock();
         let serves = |flight: &&Arc<Flight>| match &*flight.stage.borrow() {
             Stage::Queued => flight.stands_for(ask),
             Stage::Calling { .. } => true,
             Stage::Done { outcome, at } => outcome.is_ok() && is_fresh(at.elapsed()),
         };
-        let known = flights.entry(key.clone()).or_default();
+        let known = flights.entry(Arc::clone(key)).or_default();
         // What is further is here sooner.
         let has_begun = |flight: &&Arc<Flight>| !matches!(*flight.stage.borrow(), Stage::Queued);
         let begun = known.iter().filter(has_begun).find(serves);
@@ -107,8 +115,8 @@ impl Flights {
     }
 
     /// Begins a flight for this, whatever others there are.
-    pub(super) fn begin(&self, key: &FlightKey, ask: &Ask) -> Rider {
-        new(self.0.lock().entry(key.clone()).or_default(), ask)
+    pub(super) fn begin(&self, key: &Arc<FlightKey>, ask: &Ask) -> Rider {
+        new(self.0.lock().entry(Arc::clone(key)).or_default(), ask)
     }
 
     /// Takes a flight off the list when nobody waits for it any more; answers whether that is so.
@@ -139,7 +147,7 @@ fn new(known: &mut Vec<Arc<Flight>>, ask: &Ask) -> Rider {
     Rider::of(&flight)
 }
 
-fn remove(flights: &mut HashMap<FlightKey, Vec<Arc<Flight>>>, key: &FlightKey, flight: &Arc<Flight>) {
+fn remove(flights: &mut HashMap<Arc<FlightKey>, Vec<Arc<Flight>>>, key: &FlightKey, flight: &Arc<Flight>) {
     let Some(known) = flights.get_mut(key) else { return };
     known.retain(|other| !Arc::ptr_eq(other, flight));
     if known.is_empty() {
@@ -175,8 +183,8 @@ impl Rider {
         self.stage.borrow_and_update().clone()
     }
 
-    /// Until it is further.
-    pub(super) async fn changed(&mut self) {
+    /// Until it is over.
+    pub(super) async fn ended(&mut self) {
         // The sender lives as long as the flight, which this rider holds.
         let _ = self.stage.changed().await;
     }
@@ -197,15 +205,15 @@ impl Drop for Rider {
 
 #[cfg(test)]
 mod tests {
-    use super::{FlightKey, Flights, Stage};
+    use super::{FlightKey, Flights};
     use crate::gate::{self, Lane, Priority};
     use crate::pipeline::live::{Ask, LiveError};
     use std::sync::Arc;
     use std::time::Duration;
-    use tokio::time::{Instant, timeout};
+    use tokio::time::timeout;
 
-    fn key() -> FlightKey {
-        FlightKey { resource: "orders.v1".parse().unwrap(), mapping: "m".to_owned(), key: "7".to_owned() }
+    fn key() -> Arc<FlightKey> {
+        Arc::new(FlightKey { resource: "orders.v1".parse().unwrap(), mapping: "m".to_owned(), key: "7".to_owned() })
     }
 
     fn ask() -> Ask {
@@ -249,7 +257,7 @@ mod tests {
         let flights = Flights::default();
         let (rider, _) = flights.join(&key(), &ask(), |_| true);
         let failed = Err(LiveError::WaitOver);
-        rider.flight().tell(Stage::Done { outcome: failed, at: Instant::now() });
+        rider.flight().tell(failed);
         // An error is nobody's but theirs who waited for it.
         let (rider, is_there) = flights.join(&key(), &ask(), |_| true);
         assert!(!is_there);
@@ -259,7 +267,7 @@ mod tests {
             waited: Duration::ZERO,
             took: Duration::ZERO,
         };
-        rider.flight().tell(Stage::Done { outcome: Ok(Arc::new(fetched)), at: Instant::now() });
+        rider.flight().tell(Ok(Arc::new(fetched)));
         tokio::time::advance(Duration::from_secs(2)).await;
         assert!(flights.join(&key(), &ask(), |age| age <= Duration::from_secs(2)).1);
         assert!(!flights.join(&key(), &ask(), |age| age <= Duration::from_secs(1)).1);

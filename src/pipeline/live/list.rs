@@ -147,11 +147,21 @@ fn documents(plan: &Plan, bytes: Bytes, room: usize) -> Result<Taken, LiveError>
             return Ok(taken);
         }
         taken.read += 1;
-        let mapped = match item {
+        let (mapped, skipped) = match item {
             Item::Skipped => continue,
-            Item::Reject(reject) => Mapped::Reject(reject),
-            Item::Record(record) => mapper.map(&record),
+            Item::Reject(reject) => (Mapped::Reject(reject), None),
+            Item::Record(record) => {
+                let mapped = mapper.map(&record);
+                let skipped = matches!(mapped, Mapped::Skipped).then(|| mapper.key_of(&record));
+                (mapped, skipped)
+            }
         };
+        // The next page begins behind it as well: of a whole page nothing may be for anybody.
+        match skipped {
+            Some(Ok(key)) => taken.last = Some(key),
+            Some(Err(reject)) => taken.keyless = Some(*reject),
+            None => {}
+        }
         match mapped {
             Mapped::Document(document) => {
                 taken.documents.push(document.payload.into());

@@ -238,6 +238,7 @@ impl Live {
         rules: Rules,
     ) -> Result<(Arc<Fetched>, bool), LiveError> {
         let name = FlightKey { resource: plan.exposure.id.clone(), mapping: plan.hash.clone(), key: key.to_owned() };
+        let name = Arc::new(name);
         let deadline = ask.patience.map(|patience| Instant::now() + patience);
         let mut may_ask_again = true;
         loop {
@@ -255,7 +256,7 @@ impl Live {
                     is_stored: rules.is_stored,
                     stages_first: rules.is_alone,
                 };
-                self.calls.spawn(call::fly(trip, Arc::clone(&self.flights), name.clone(), rider.flight()));
+                self.calls.spawn(call::fly(trip, Arc::clone(&self.flights), Arc::clone(&name), rider.flight()));
             }
             let is_alike = rider.is_alike(ask);
             match wait(rider, deadline, &callee).await {
@@ -328,34 +329,29 @@ fn age_of(document: &StagedDocument) -> Option<Duration> {
 async fn wait(mut rider: Rider, deadline: Option<Instant>, callee: &Callee) -> Result<Arc<Fetched>, LiveError> {
     let timeout = callee.timeout();
     loop {
-        let stage = rider.stage();
-        let ours = match &stage {
-            Stage::Done { outcome, .. } => return outcome.clone(),
-            Stage::Calling { since } => Some(*since + timeout),
-            Stage::Queued => None,
+        let ours = match rider.stage() {
+            Stage::Done { outcome, .. } => return outcome,
+            Stage::Calling { since } => since + timeout,
+            // When it begins is looked for: a call that begins from now on is not over before that.
+            Stage::Queued => Instant::now() + timeout,
         };
-        let until = deadline.into_iter().chain(ours).min();
-        let is_over = match until {
-            Some(until) => tokio::time::timeout_at(until, rider.changed()).await.is_err(),
-            None => {
-                rider.changed().await;
-                false
-            }
-        };
-        if !is_over {
+        let until = deadline.map_or(ours, |deadline| deadline.min(ours));
+        if tokio::time::timeout_at(until, rider.ended()).await.is_ok() {
             continue;
         }
-        return Err(match stage {
-            Stage::Calling { since } if until == ours => {
+        let now = Instant::now();
+        return Err(match rider.stage() {
+            Stage::Done { outcome, .. } => return outcome,
+            Stage::Calling { since } if since + timeout <= now => {
                 // The caller is still there: it is us who end the wait.
                 rider.dismiss();
                 // Should no answer come at all, its place counts for a while more.
                 let over = since + callee.longest() + callee.gate.settle();
-                let over_in = over.saturating_duration_since(Instant::now());
-                LiveError::Timeout { after: timeout, over_in }
+                LiveError::Timeout { after: timeout, over_in: over.saturating_duration_since(now) }
             }
+            _ if deadline.is_none_or(|deadline| deadline > now) => continue,
             Stage::Calling { .. } => LiveError::WaitOver,
-            _ => LiveError::Refused { reason: Refused::Deadline },
+            Stage::Queued => LiveError::Refused { reason: Refused::Deadline },
         });
     }
 }

@@ -194,14 +194,13 @@ fn more_connections_than_allowed_wait_their_turn() {
     assert_eq!(third.receive(true).map(|answer| answer.status), Some(200));
 }
 
-#[test]
-fn http_2_is_spoken_too() {
-    let app = TestApp::start();
+/// Asks over HTTP/2 for a path by a method, which is written as HPACK has it; answers the frames of the answer: kind and
+/// payload.
+fn frames(app: &TestApp, method: &[u8], path: &str) -> Vec<(u8, Vec<u8>)> {
     let mut connection = app.connect();
     let mut hello = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec();
-    // HEADERS on stream 1, ending headers and stream: GET, http, /health/live, authority localhost.
-    let mut block = vec![0x82, 0x86, 0x04, 12];
-    block.extend_from_slice(b"/health/live");
+    // HEADERS on stream 1, ending headers and stream: the method, http, the path, authority localhost.
+    let mut block = [method, &[0x86, 0x04, path.len() as u8], path.as_bytes()].concat();
     block.extend_from_slice(&[0x01, 9]);
     block.extend_from_slice(b"localhost");
     hello.extend_from_slice(&[0, 0, block.len() as u8, 0x01, 0x05, 0, 0, 0, 1]);
@@ -216,11 +215,35 @@ fn http_2_is_spoken_too() {
         frames.push((head[3], payload.clone()));
         // DATA or HEADERS that end the stream.
         if head[8] == 1 && head[4] & 1 == 1 {
-            break;
+            return frames;
         }
     }
-    let headers = frames.iter().find(|(kind, _)| *kind == 1).unwrap();
+}
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+
+#[test]
+fn http_2_is_spoken_too() {
+    let app = TestApp::start();
+    // GET stands in the static table.
+    let frames = frames(&app, &[0x82], "/health/live");
+    let headers = frames.iter().find(|(kind, _)| *kind == HEADERS).unwrap();
     assert_eq!(headers.1.first(), Some(&0x88), "`:status 200` of the static table");
-    let body: Vec<u8> = frames.iter().filter(|(kind, _)| *kind == 0).flat_map(|(_, bytes)| bytes.clone()).collect();
+    let body: Vec<u8> = frames.iter().filter(|(kind, _)| *kind == DATA).flat_map(|(_, bytes)| bytes.clone()).collect();
     assert_eq!(body, b"{\"status\":\"alive\"}");
+}
+
+/// A peer takes a body behind the head for a broken stream (RFC 9113 section 8.1.1).
+#[test]
+fn head_has_no_body_over_http_2_either() {
+    let app = TestApp::start();
+    // A good answer, a page, and a problem.
+    for (path, status) in [("/health/live", Some(0x88)), ("/docs", Some(0x88)), ("/v1/orders", None)] {
+        let frames = frames(&app, b"\x02\x04HEAD", path);
+        let headers: Vec<_> = frames.iter().filter(|(kind, _)| *kind == HEADERS).collect();
+        assert_eq!(headers.len(), 1, "{path}");
+        assert!(status.is_none_or(|status| headers[0].1.first() == Some(&status)), "{path}");
+        assert!(frames.iter().all(|(kind, _)| *kind != DATA), "{path}: {frames:?}");
+    }
 }

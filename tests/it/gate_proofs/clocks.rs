@@ -136,8 +136,9 @@ fn places_of_a_killed_service_are_held_for_their_time_whatever_the_wall_clock_sa
             if answer.status == 200 {
                 break called.elapsed();
             }
-            answer.problem(503, "backend-unavailable");
-            assert_eq!(answer.json()["reason"], "held_back");
+            // Who could wait until a place came free, and was too late for it on a busy machine, hears of its deadline.
+            let reason = answer.json()["reason"].clone();
+            assert!(answer.status == 503 && (reason == "held_back" || reason == "deadline"), "{answer:?}");
             assert!(called.elapsed() < seconds(30.0), "held for hours: {answer:?}");
             order += 1;
             std::thread::sleep(Duration::from_millis(20));

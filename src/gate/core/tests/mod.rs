@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use super::bounds::LEAST_QUEUE;
 use super::simulation::{limits, ms};
-use super::{Arrival, Ask, Core, End, Grant, Leaving, Limits, Ticket, Verdict};
-use crate::gate::{BreakerState, Lane, Priority, Refused};
+use super::{Arrival, Ask, BreakerSettings, Core, End, Grant, Leaving, Limits, Ticket, Verdict};
+use crate::gate::{Adapt, BreakerState, Lane, Priority, Refused};
 
 fn ask(client: &str, now: Duration) -> Ask {
     Ask {
@@ -206,6 +206,149 @@ fn calls_past_their_time_are_failures_then_and_not_when_they_end_at_last() {
     assert_eq!(tickets(&verdicts), [waits]);
     let probe = verdicts.remove(0).outcome.unwrap();
     core.end(&probe, End::Answered, true, ms(30_060));
+    assert_eq!(core.breaker(), BreakerState::Closed);
+}
+
+/// Good calls, one each 10 ms, up to this moment.
+fn busy_until(core: &mut Core, until: u64) {
+    for now in (0..until).step_by(10) {
+        let grant = granted(core.arrive(ask("a", ms(now)), ms(now), &mut Vec::new()));
+        core.end(&grant, End::Answered, true, ms(now + 9));
+    }
+}
+
+fn calls(core: &mut Core, count: u64, now: u64) -> Vec<Grant> {
+    (0..count).map(|_| granted(core.arrive(ask("a", ms(now)), ms(now), &mut Vec::new()))).collect()
+}
+
+/// After busy times failures are far from half of the calls of the window.
+#[test]
+fn a_backend_that_stands_still_is_left_alone_however_many_calls_were_good_before() {
+    for cap in [3, 4, 8] {
+        let mut core = Core::new(limits(cap));
+        busy_until(&mut core, 5000);
+        let stuck = calls(&mut core, cap as u64, 5000);
+        for grant in &stuck {
+            assert_eq!(core.breaker(), BreakerState::Closed, "{cap}");
+            core.time_is_over(grant, ms(15_000));
+        }
+        assert_eq!(core.breaker(), BreakerState::Open, "{cap}");
+        let refused = core.arrive(ask("a", ms(15_001)), ms(15_001), &mut Vec::new());
+        assert!(matches!(refused, Arrival::Refused(Refused::BreakerOpen { retry_after }) if retry_after == ms(9_999)));
+        // The first answer shows that it goes on: the next call finds out, one at a time.
+        core.end(&stuck[0], End::Late, true, ms(16_000));
+        let probe = granted(core.arrive(ask("a", ms(16_001)), ms(16_001), &mut Vec::new()));
+        assert_eq!(core.breaker(), BreakerState::HalfOpen, "{cap}");
+        let other = core.arrive(ask("a", ms(16_002)), ms(16_002), &mut Vec::new());
+        assert!(matches!(other, Arrival::Refused(Refused::BreakerOpen { .. })), "{cap}");
+        stuck[1..].iter().for_each(|grant| core.end(grant, End::Late, true, ms(16_010)));
+        core.end(&probe, End::Answered, true, ms(16_020));
+        assert_eq!((core.breaker(), core.in_flight()), (BreakerState::Closed, 0), "{cap}");
+    }
+}
+
+/// What ends without an answer ends no cool-down, and neither does a look.
+#[test]
+fn only_an_answer_shows_that_a_backend_goes_on() {
+    let mut core = Core::new(limits(4));
+    busy_until(&mut core, 5000);
+    let look = Ask { lane: Lane::Health, ..ask("", ms(5000)) };
+    let stuck = calls(&mut core, 3, 5000);
+    let look = granted(core.arrive(look, ms(5000), &mut Vec::new()));
+    stuck.iter().for_each(|grant| core.time_is_over(grant, ms(15_000)));
+    // All calls are past their time and there is no place: that one is taken by a look changes nothing.
+    assert_eq!(core.breaker(), BreakerState::Open);
+    core.end(&look, End::Answered, true, ms(15_010));
+    for (grant, end) in stuck.iter().zip([End::Lost, End::Failed, End::Unseen]) {
+        core.end(grant, end, true, ms(15_020));
+    }
+    let refused = core.arrive(ask("a", ms(15_030)), ms(15_030), &mut Vec::new());
+    assert!(matches!(refused, Arrival::Refused(Refused::BreakerOpen { retry_after }) if retry_after == ms(9_970)));
+}
+
+/// One place or two may be taken by long calls. Three in a row that nobody heard of are enough.
+#[test]
+fn where_places_are_few_three_calls_in_a_row_must_run_past_their_time() {
+    for cap in [1, 2] {
+        let mut core = Core::new(limits(cap));
+        busy_until(&mut core, 5000);
+        let mut now = 5000;
+        // Long ones that are answered at last, as many as one likes.
+        for _ in 0..10 {
+            let long = calls(&mut core, cap as u64, now);
+            long.iter().for_each(|grant| core.time_is_over(grant, ms(now + 10_000)));
+            long.iter().for_each(|grant| core.end(grant, End::Late, true, ms(now + 12_000)));
+            assert_eq!(core.breaker(), BreakerState::Closed, "{cap}");
+            // Others are good, so that most calls are.
+            now += 12_000;
+            for _ in 0..10 {
+                now += 10;
+                let grant = calls(&mut core, 1, now).remove(0);
+                core.end(&grant, End::Answered, true, ms(now + 5));
+            }
+            now += 10;
+        }
+        for silent in 0..3 {
+            assert_eq!(core.breaker(), BreakerState::Closed, "{cap}, {silent}");
+            let grant = calls(&mut core, 1, now).remove(0);
+            core.time_is_over(&grant, ms(now + 10_000));
+            core.end(&grant, End::Lost, true, ms(now + 20_000));
+            now += 25_000;
+        }
+        assert_eq!(core.breaker(), BreakerState::Open, "{cap}");
+    }
+}
+
+/// Some calls hang for ever while others are answered.
+#[test]
+fn a_backend_that_answers_in_between_does_not_stand_still() {
+    let mut core = Core::new(limits(4));
+    busy_until(&mut core, 5000);
+    let mut now = 5000;
+    for _ in 0..20 {
+        let hang = calls(&mut core, 3, now);
+        for step in 0..400 {
+            let good = calls(&mut core, 1, now + step * 25).remove(0);
+            core.end(&good, End::Answered, true, ms(now + step * 25 + 20));
+        }
+        hang.iter().for_each(|grant| core.time_is_over(grant, ms(now + 10_000)));
+        hang.iter().for_each(|grant| core.end(grant, End::Lost, true, ms(now + 10_001)));
+        assert_eq!(core.breaker(), BreakerState::Closed);
+        now += 16_000;
+    }
+}
+
+/// The places that there are count: fewer where the limit follows the backend, where another process keeps to a lower cap,
+/// and where another process has some.
+#[test]
+fn as_many_as_there_are_places_is_enough() {
+    let adaptive = Limits { adapt: Adapt::On, min_in_flight: 5, ..limits(8) };
+    let mut core = Core::new(adaptive);
+    busy_until(&mut core, 5000);
+    let stuck = calls(&mut core, 5, 5000);
+    stuck.iter().for_each(|grant| core.time_is_over(grant, ms(15_000)));
+    assert_eq!((core.adaptive_limit(), core.breaker()), (Some(5), BreakerState::Open));
+
+    let mut core = Core::new(limits(8));
+    core.bind(4);
+    busy_until(&mut core, 5000);
+    calls(&mut core, 4, 5000).iter().for_each(|grant| core.time_is_over(grant, ms(15_000)));
+    assert_eq!(core.breaker(), BreakerState::Open);
+
+    let mut core = Core::new(limits(8));
+    busy_until(&mut core, 5000);
+    let stuck = calls(&mut core, 8, 5000);
+    // Four were let through and wait for places of another process.
+    stuck[4..].iter().for_each(|grant| core.lacks(grant));
+    stuck[..4].iter().for_each(|grant| core.time_is_over(grant, ms(15_000)));
+    assert_eq!(core.breaker(), BreakerState::Open);
+}
+
+#[test]
+fn a_breaker_that_is_off_stays_closed_whatever_stands_still() {
+    let off = BreakerSettings { failures: 0, ..limits(4).breaker };
+    let mut core = Core::new(Limits { breaker: off, ..limits(4) });
+    calls(&mut core, 4, 0).iter().for_each(|grant| core.time_is_over(grant, ms(10_000)));
     assert_eq!(core.breaker(), BreakerState::Closed);
 }
 

@@ -58,6 +58,7 @@ enum Step {
     Closes,
 }
 
+/// An answer to a call that is past its time is late.
 const ENDS: [End; 5] = [End::Answered, End::Unused, End::Failed, End::Lost, End::Unseen];
 
 fn step() -> impl Strategy<Value = Step> {
@@ -191,9 +192,13 @@ impl Book {
             }
             Step::Ends { which, how, stayed } if !self.running.is_empty() => {
                 let grant = self.running.swap_remove(which % self.running.len());
-                self.core.end(&grant, ENDS[how], stayed, self.now);
+                let end = match ENDS[how] {
+                    End::Answered if self.overdue.contains(&grant.number) => End::Late,
+                    end => end,
+                };
+                self.core.end(&grant, end, stayed, self.now);
                 self.overdue.retain(|number| *number != grant.number);
-                if matches!(ENDS[how], End::Lost | End::Unseen) {
+                if matches!(end, End::Lost | End::Unseen) {
                     self.lingering.push((self.now + self.limits.settle, grant.serial));
                 }
             }
