@@ -85,6 +85,41 @@ fn value(columns: &[Column], cells: &[rows::Cell<'_>], index: usize) -> Option<C
     }
 }
 
+/// A walk over the rows of these numbers, counted from 1 and ascending.
+struct Chosen<'b, 'n> {
+    walk: Walk<'b>,
+    row: u64,
+    wanted: std::slice::Iter<'n, u64>,
+}
+
+impl<'b, 'n> Chosen<'b, 'n> {
+    fn of(bytes: &'b [u8], numbers: &'n [u64]) -> Result<Chosen<'b, 'n>, Malformed> {
+        Ok(Chosen { walk: Walk::over(bytes)?, row: 0, wanted: numbers.iter() })
+    }
+
+    fn columns(&self) -> std::sync::Arc<[Column]> {
+        std::sync::Arc::clone(self.walk.columns())
+    }
+
+    /// Where these columns stand; `None` where one of them is not there.
+    fn positions(&self, names: &[String]) -> Option<Vec<usize>> {
+        names.iter().map(|name| position(self.walk.columns(), name)).collect()
+    }
+
+    /// The cells of the next one; false where there is none.
+    fn next(&mut self, cells: &mut Vec<rows::Cell<'b>>) -> Result<bool, Malformed> {
+        let Some(&number) = self.wanted.next() else { return Ok(false) };
+        while let Some(row) = self.walk.next()? {
+            self.row += 1;
+            if self.row >= number {
+                self.walk.cells(row, cells)?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
 /// The cells of these columns in the rows of these numbers, counted from 1 and ascending; of rows only in which all of
 /// them can be read and none is NULL.
 pub(super) fn cells_of(bytes: &[u8], names: &[String], numbers: &[u64]) -> Result<Vec<Vec<Cell>>, Malformed> {
@@ -92,18 +127,10 @@ pub(super) fn cells_of(bytes: &[u8], names: &[String], numbers: &[u64]) -> Resul
     if numbers.is_empty() {
         return Ok(found);
     }
-    let mut walk = Walk::over(bytes)?;
-    let columns = std::sync::Arc::clone(walk.columns());
-    let positions: Vec<usize> =
-        names.iter().map(|name| position(&columns, name)).collect::<Option<_>>().ok_or(Malformed)?;
-    let (mut cells, mut row_number, mut wanted) = (Vec::new(), 0, numbers.iter().peekable());
-    while let (Some(row), Some(&&next)) = (walk.next()?, wanted.peek()) {
-        row_number += 1;
-        if row_number < next {
-            continue;
-        }
-        wanted.next();
-        walk.cells(row, &mut cells)?;
+    let mut chosen = Chosen::of(bytes, numbers)?;
+    let (columns, positions) = (chosen.columns(), chosen.positions(names).ok_or(Malformed)?);
+    let mut cells = Vec::new();
+    while chosen.next(&mut cells)? {
         found.extend(positions.iter().map(|index| value(&columns, &cells, *index)).collect::<Option<Vec<Cell>>>());
     }
     Ok(found)
@@ -111,20 +138,12 @@ pub(super) fn cells_of(bytes: &[u8], names: &[String], numbers: &[u64]) -> Resul
 
 /// Only these columns of the rows of these numbers, counted from 1 and ascending; `None` where one of the columns is not there.
 pub(super) fn narrowed(bytes: &[u8], names: &[String], numbers: &[u64]) -> Result<Option<RowBatch>, Malformed> {
-    let mut walk = Walk::over(bytes)?;
-    let columns = std::sync::Arc::clone(walk.columns());
-    let Some(positions) = names.iter().map(|name| position(&columns, name)).collect::<Option<Vec<usize>>>() else {
-        return Ok(None);
-    };
+    let mut chosen = Chosen::of(bytes, numbers)?;
+    let Some(positions) = chosen.positions(names) else { return Ok(None) };
+    let columns = chosen.columns();
     let mut writer = BatchWriter::new(positions.iter().filter_map(|&index| columns.get(index)).cloned().collect());
-    let (mut cells, mut row_number, mut wanted) = (Vec::new(), 0, numbers.iter().peekable());
-    while let (Some(row), Some(&&next)) = (walk.next()?, wanted.peek()) {
-        row_number += 1;
-        if row_number < next {
-            continue;
-        }
-        wanted.next();
-        walk.cells(row, &mut cells)?;
+    let mut cells = Vec::new();
+    while chosen.next(&mut cells)? {
         writer.begin();
         for index in &positions {
             match cells.get(*index) {
@@ -145,19 +164,10 @@ pub(super) fn keyless(bytes: &[u8], names: &[String], numbers: &[u64]) -> Result
     if numbers.is_empty() || names.is_empty() {
         return Ok(found);
     }
-    let mut walk = Walk::over(bytes)?;
-    let columns = std::sync::Arc::clone(walk.columns());
-    let Some(positions) = names.iter().map(|name| position(&columns, name)).collect::<Option<Vec<usize>>>() else {
-        return Ok(found);
-    };
-    let (mut cells, mut row_number, mut wanted) = (Vec::new(), 0, numbers.iter().peekable());
-    while let (Some(row), Some(&&next)) = (walk.next()?, wanted.peek()) {
-        row_number += 1;
-        if row_number < next {
-            continue;
-        }
-        wanted.next();
-        walk.cells(row, &mut cells)?;
+    let mut chosen = Chosen::of(bytes, numbers)?;
+    let Some(positions) = chosen.positions(names) else { return Ok(found) };
+    let mut cells = Vec::new();
+    while chosen.next(&mut cells)? {
         let of_key = || positions.iter().filter_map(|&index| cells.get(index));
         let is_read = of_key().all(|cell| !matches!(cell, rows::Cell::Fault(..)));
         found += u64::from(is_read && of_key().any(|cell| matches!(cell, rows::Cell::Null)));
