@@ -139,13 +139,7 @@ impl<R: Read> Reader<R> {
         (self.machine.depth, self.machine.names.scope) = (0, scope);
         let mut is_kept = outcome.is_ok();
         let end = self.machine.at;
-        let is_text = || {
-            let bytes = self.machine.window.first(end).get(tag.at..).unwrap_or_default();
-            let start = self.machine.window.offset() + tag.at as u64;
-            let broken = self.machine.source.broken(start, start + bytes.len() as u64);
-            crate::decode::xml::bad_byte(bytes, broken).is_none()
-        };
-        is_kept = is_kept && is_text();
+        is_kept = is_kept && self.machine.no_text(tag.at, end).is_none();
         if !is_kept {
             self.machine.out.truncate(before);
         }

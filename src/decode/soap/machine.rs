@@ -18,7 +18,7 @@ use super::tag::{Raw, Tag, attributes};
 use crate::decode::MAX_RECORD;
 use crate::decode::reader::StreamFault;
 use crate::decode::window::Window;
-use crate::decode::xml::{Form, Source, Token, token};
+use crate::decode::xml::{BadByte, Form, Source, Token, bad_byte, token};
 use crate::record::RejectCode;
 use crate::wsdl::Types;
 
@@ -168,6 +168,16 @@ impl<R: Read> Machine<R> {
         let (expected, found) = (expected.into(), found.into());
         let length = self.at.saturating_sub(at);
         Box::new(Stop::Record(Problem { code, path: Vec::new(), span: (at, length), expected, found }))
+    }
+
+    /// What is wrong with these bytes if they are no text.
+    pub(super) fn no_text(&self, from: usize, to: usize) -> Option<Problem> {
+        let bytes = self.window.first(to).get(from..).unwrap_or_default();
+        let start = self.window.offset() + from as u64;
+        let broken = self.source.broken(start, start + bytes.len() as u64);
+        let BadByte { at, expected, found } = bad_byte(bytes, broken)?;
+        let (expected, span) = (expected.to_owned(), (from + at, 1));
+        Some(Problem { code: RejectCode::Unmappable, path: Vec::new(), span, expected, found })
     }
 
     /// What is wrong with the document at a place.

@@ -16,7 +16,7 @@ use super::shape::ShapeId;
 use super::tag::Tag;
 use super::{Inner, Soap};
 use crate::decode::reader::{Item, Resume, StreamFault, length32, reject};
-use crate::decode::xml::{BadByte, Source, bad_byte};
+use crate::decode::xml::Source;
 use crate::record::{Position, RawRecord, RejectCode};
 use crate::wsdl::{SoapVersion, VALUE};
 
@@ -245,12 +245,8 @@ impl<R: Read> Reader<R> {
     /// Whether the bytes of a record are text, and its JSON an object.
     fn check(&mut self, tag: &Tag) -> Option<Problem> {
         let machine = &mut self.machine;
-        let bytes = machine.window.first(machine.at).get(tag.at..).unwrap_or_default();
-        let start = machine.window.offset() + tag.at as u64;
-        let broken = machine.source.broken(start, start + bytes.len() as u64);
-        if let Some(BadByte { at, expected, found }) = bad_byte(bytes, broken) {
-            let (expected, span) = (expected.to_owned(), (tag.at + at, 1));
-            return Some(Problem { code: RejectCode::Unmappable, path: Vec::new(), span, expected, found });
+        if let Some(problem) = machine.no_text(tag.at, machine.at) {
+            return Some(problem);
         }
         match machine.out.first() {
             Some(b'{') => None,

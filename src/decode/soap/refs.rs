@@ -146,6 +146,10 @@ impl<R: Read> Machine<R> {
         self.value(shape, &found, declared)?;
         self.refs.leave();
         self.depth -= 1;
+        // It may stand outside of the record, of which all bytes are looked at.
+        if let Some(problem) = self.no_text(found.at, self.at) {
+            return Err(Box::new(Stop::Record(problem)));
+        }
         // What is read for it counts as well: it may be much, and little come of it.
         let cost = (self.out.len() - before).saturating_add(self.at.saturating_sub(found.at));
         (self.at, self.names.scope) = (at, scope);

@@ -66,6 +66,9 @@ impl<'a> XmlWriter<'a> {
                 if path.0.iter().filter(|step| !step.starts_with('@')).count() > MAX_DEPTH {
                     return Err(too_deep().below(member));
                 }
+                for step in &path.0 {
+                    check_length_of(step.trim_start_matches('@')).map_err(|fault| fault.below(member))?;
+                }
                 let Some(rest) =
                     path.0.strip_prefix(here.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>().as_slice())
                 else {
@@ -303,15 +306,17 @@ fn check_ends(text: &str, trims: bool) -> Result<(), EncodeFault> {
     Ok(())
 }
 
-fn check_name(name: &str, settings: &Settings) -> Result<(), EncodeFault> {
-    // What is longer is not read again.
-    if name.len() > MAX_NAME {
-        let found = format!("a name of {} bytes", name.len());
-        return Err(EncodeFault::here(
-            format!("a name of an element or attribute, of at most {MAX_NAME} bytes"),
-            found,
-        ));
+/// A longer name is not read again.
+fn check_length_of(name: &str) -> Result<(), EncodeFault> {
+    if name.len() <= MAX_NAME {
+        return Ok(());
     }
+    let expected = format!("a name of an element or attribute, of at most {MAX_NAME} bytes");
+    Err(EncodeFault::here(expected, format!("a name of {} bytes", name.len())))
+}
+
+fn check_name(name: &str, settings: &Settings) -> Result<(), EncodeFault> {
+    check_length_of(name)?;
     settings.check_name(name).map_err(|reason| EncodeFault::here("a name of an element or attribute", reason))
 }
 

@@ -462,6 +462,9 @@ fn json_becomes_xml() {
     assert!(encode(&whole, &[r##"{"#text":" ","a":"1"}"##]).unwrap_err().contains("white space at its ends"));
     let long = format!("{{\"{}\":1}}", "n".repeat(1001));
     assert!(encode(&whole, &[&long]).unwrap_err().contains("at most 1000 bytes"));
+    let beside = |name: usize| format!("{{\"/o:a/{}/x\":\"d\"}}", "n".repeat(name));
+    assert_eq!(read(&beside(1000)), ["{}"]);
+    assert!(fault(&[&beside(1001)]).contains("at most 1000 bytes"));
     assert!(encode(&super::tests::decoder(by_path("/a/*")), &["{}"]).unwrap_err().contains("without `*`"));
 }
 

@@ -55,6 +55,21 @@ fn values_that_stand_elsewhere() {
     assert_eq!(found.lines, ["structure.missing node: an element with the id `none` / none"]);
 }
 
+/// What a record refers to stands outside of it, and is looked at all the same.
+#[test]
+fn what_is_no_text_elsewhere_is_told() {
+    for behind in
+        ["<m id='a'><name>~</name></m>", "<m id='a'><name>n</name><~ext/></m>", "<m id='a' ~='1'><name>n</name></m>"]
+    {
+        let text: Vec<u8> =
+            answer("<node href='#a'/>", behind).bytes().map(|b| if b == b'~' { 0xEE } else { b }).collect();
+        let found = read(&soap(&plan_of(WSDL), |settings| settings.extra = true), text);
+        let (code, line) =
+            (crate::record::RejectCode::Unmappable.as_str(), found.lines.first().map_or("", |line| line));
+        assert!(line.starts_with(code) && line.ends_with("text in UTF-8 / byte EE"), "{behind}: {:?}", found.lines);
+    }
+}
+
 #[test]
 fn arrays_with_gaps_and_more_dimensions() {
     let ints = |attributes: &str, items: &str| format!("<ints {attributes}>{items}</ints>");
