@@ -63,8 +63,13 @@ impl<'a> XmlWriter<'a> {
                 let path = FieldPath::absolute(member, self.settings).map_err(|reason| {
                     EncodeFault::here("a path to a value before the records", reason).below(member)
                 })?;
-                if path.0.iter().filter(|step| !step.starts_with('@')).count() > MAX_DEPTH {
+                let elements = || path.0.iter().map(String::as_str).filter(|step| !step.starts_with('@'));
+                if elements().count() > MAX_DEPTH {
                     return Err(too_deep().below(member));
+                }
+                if self.path.meets(elements()) {
+                    let what = "a path to a value that is not within a record";
+                    return Err(EncodeFault::here(what, member.clone()).below(member));
                 }
                 for step in &path.0 {
                     check_length_of(step.trim_start_matches('@')).map_err(|fault| fault.below(member))?;

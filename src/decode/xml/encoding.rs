@@ -292,7 +292,8 @@ impl<R> Transcoder<R> {
         let part = String::from_utf8_lossy(part);
         let is_wide = self.encoding == UTF_16LE || self.encoding == UTF_16BE;
         let bytes = if is_wide { 2 * part.encode_utf16().count() } else { self.encoding.encode(&part).0.len() };
-        raw + bytes as u64
+        // A character may stand for less than it would be written as: half of one, at the end.
+        (raw + bytes as u64).min(self.raw_start + self.raw.len() as u64)
     }
 
     fn raw(&self, from: u64, to: u64) -> &[u8] {

@@ -78,6 +78,21 @@ impl RecordPath {
         1 << self.steps.len()
     }
 
+    /// Whether one of the elements that lie within each other so is a record.
+    pub(super) fn meets<'n>(&self, names: impl Iterator<Item = &'n str>) -> bool {
+        let mut mask = 1;
+        for name in names {
+            let fits = |step: usize| {
+                self.steps.get(step).is_some_and(|step| step.name.as_deref().is_none_or(|own| own == name))
+            };
+            mask = self.advance(mask, fits);
+            if mask & self.whole() != 0 {
+                return true;
+            }
+        }
+        false
+    }
+
     /// The names from the document's element to the record's, where they are fixed.
     pub(super) fn fixed(&self) -> Option<Vec<&str>> {
         self.steps.iter().map(|step| step.name.as_deref().filter(|_| !step.anywhere)).collect()

@@ -462,6 +462,14 @@ fn json_becomes_xml() {
     assert!(encode(&whole, &[r##"{"#text":" ","a":"1"}"##]).unwrap_err().contains("white space at its ends"));
     let long = format!("{{\"{}\":1}}", "n".repeat(1001));
     assert!(encode(&whole, &[&long]).unwrap_err().contains("at most 1000 bytes"));
+    // What is written as a record would be read as one.
+    for path in ["/o:a/b/o:r", "/o:a/b/o:r/@x", "/o:a/b/o:r/x"] {
+        let found = fault(&[&format!("{{\"{path}\":\"d\"}}")]);
+        assert!(found.contains("a value that is not within a record"), "{path}: {found}");
+    }
+    assert_eq!(read(r#"{"/o:a/o:r":"d","/o:a/b/c":"d"}"#), ["{}"]);
+    let anywhere = super::tests::decoder(by_path("//r"));
+    assert!(encode(&anywhere, &[r#"{"/Records/x/r":"d"}"#]).unwrap_err().contains("not within a record"));
     let beside = |name: usize| format!("{{\"/o:a/{}/x\":\"d\"}}", "n".repeat(name));
     assert_eq!(read(&beside(1000)), ["{}"]);
     assert!(fault(&[&beside(1001)]).contains("at most 1000 bytes"));
