@@ -1,26 +1,28 @@
 //! Records in XML that is the text of an element.
 
-use std::io::Cursor;
+use std::io::Empty;
 use std::sync::Arc;
 
 use super::Inner;
 use super::leniency::Leniencies;
 use super::reader::{Found, Reader};
-use crate::decode::reader::{Item, StreamFault};
+use crate::decode::reader::{Item, Resume, StreamFault};
+use crate::decode::xml::Within;
 use crate::record::RawRecord;
 
-/// See the module. Offsets are those of the text, counted from where it begins in the answer: what is escaped there is
-/// shorter here, so they grow from record to record.
+/// See the module. What is escaped in the answer is shorter here, so the offsets of records say where about in the text
+/// they stand, and grow from one to the next; the bytes of a record are those of the text as it is read.
 pub(super) struct Nested {
-    reader: Reader<Cursor<Vec<u8>>>,
+    reader: Reader<Empty>,
+    /// Where the text begins in the answer.
     offset: u64,
 }
 
 impl Nested {
     /// Reads a text that begins at an offset of the answer. Records before `from` are passed over.
-    pub(super) fn new(text: Vec<u8>, soap: Arc<Inner>, offset: u64, from: u64) -> Nested {
+    pub(super) fn new(text: Within, soap: Arc<Inner>, offset: u64, from: u64) -> Nested {
         let mut reader = Reader::nested(text, soap);
-        reader.from = from.saturating_sub(offset);
+        reader.from = from;
         Nested { reader, offset }
     }
 
@@ -28,30 +30,28 @@ impl Nested {
         self.reader.step_on().map_err(|fault| match fault {
             StreamFault::Layout { code, message, offset, .. } => {
                 let message = format!("in the XML that is a text at byte {}: {message}", self.offset);
-                StreamFault::Layout { code, message, offset: self.offset + offset, line: None }
+                StreamFault::Layout { code, message, offset, line: None }
             }
             other => other,
         })
     }
 
     pub(super) fn lend(&mut self, found: Found, record: u64) -> Option<Item<'_>> {
-        let own = self.offset;
         Some(match self.reader.lend(found)? {
             Item::Record(RawRecord { raw, mut position, fields }) => {
-                (position.offset, position.record, position.line) = (position.offset + own, record, None);
+                (position.record, position.line) = (record, None);
                 Item::Record(RawRecord { raw, position, fields })
             }
             Item::Reject(mut reject) => {
-                let position = &mut reject.position;
-                (position.offset, position.record, position.line) = (position.offset + own, record, None);
+                (reject.position.record, reject.position.line) = (record, None);
                 Item::Reject(reject)
             }
             Item::Skipped => Item::Skipped,
         })
     }
 
-    pub(super) fn resume_offset(&self) -> u64 {
-        self.offset + self.reader.resume_point().offset
+    pub(super) fn resume_point(&self) -> Resume {
+        self.reader.resume_point()
     }
 
     pub(super) fn counts(&self) -> &Leniencies {

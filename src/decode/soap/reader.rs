@@ -1,7 +1,7 @@
 //! The reader of an answer: from record to record. What lies outside of the records is walked and let go, so one record
 //! is held at a time.
 
-use std::io::{Cursor, Read, Seek};
+use std::io::{Empty, Read, Seek};
 use std::sync::Arc;
 
 use super::around::Level;
@@ -16,7 +16,7 @@ use super::shape::ShapeId;
 use super::tag::Tag;
 use super::{Inner, Soap};
 use crate::decode::reader::{Item, Resume, StreamFault, length32, reject};
-use crate::decode::xml::Source;
+use crate::decode::xml::{Source, Within};
 use crate::record::{Position, RawRecord, RejectCode};
 use crate::wsdl::{SoapVersion, VALUE};
 
@@ -86,13 +86,11 @@ impl<R: Read + Seek> Reader<R> {
     }
 }
 
-impl Reader<Cursor<Vec<u8>>> {
+impl Reader<Empty> {
     /// Reads the records in XML that was the text of an element.
-    pub(super) fn nested(text: Vec<u8>, soap: Arc<Inner>) -> Reader<Cursor<Vec<u8>>> {
-        let mark = if text.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
-        let mut input = Cursor::new(text);
-        input.set_position(mark);
-        let mut reader = Reader::over(Source::Utf8(input), mark, soap);
+    pub(super) fn nested(mut text: Within, soap: Arc<Inner>) -> Reader<Empty> {
+        let mark = text.pass_mark();
+        let mut reader = Reader::over(Source::Within(Box::new(text)), mark, soap);
         reader.is_bare = true;
         reader
     }
@@ -300,7 +298,7 @@ impl<R: Read> Reader<R> {
         let position = Position { record, offset, length: length32(length), line };
         if let Some(problem) = problem {
             let (at, bytes) = problem.span;
-            let is_inside = at >= from && matches!(machine.source, Source::Utf8(_));
+            let is_inside = at >= from && machine.source.turned_from().is_none();
             let span =
                 is_inside.then(|| (length32(at - from), length32(bytes.min(raw.len().saturating_sub(at - from)))));
             let field = problem.field();
@@ -313,7 +311,7 @@ impl<R: Read> Reader<R> {
 
     pub(in crate::decode) fn resume_point(&self) -> Resume {
         if let Some(nested) = &self.nested {
-            return Resume { offset: nested.resume_offset(), records: self.records, line: self.machine.lines };
+            return Resume { records: self.records, line: self.machine.lines, ..nested.resume_point() };
         }
         let machine = &self.machine;
         let held = machine.window.first(machine.at);

@@ -1,5 +1,6 @@
 //! The text of an element: as it stands in the window where that can be, else put together from its pieces.
 
+use std::borrow::Cow;
 use std::io::Read;
 
 use super::leniency::Leniency;
@@ -71,13 +72,25 @@ impl<R: Read> Machine<R> {
             self.text.extend_from_slice(piece);
             return Ok(());
         }
-        // Bytes that are no text are found when the record is whole.
-        match form.read(String::from_utf8_lossy(piece)) {
-            Ok(text) => {
-                self.text.extend_from_slice(text.as_bytes());
-                Ok(())
+        let was = self.text.len();
+        let mut wrong = None;
+        for chunk in piece.utf8_chunks() {
+            match form.read(Cow::Borrowed(chunk.valid())) {
+                Ok(text) => self.text.extend_from_slice(text.as_bytes()),
+                Err(what) => {
+                    wrong = Some(what);
+                    break;
+                }
             }
-            Err(what) => Err(self.problem(RejectCode::Malformed, from, "well-formed XML", what)),
+            // Bytes that are no text are found when the record is whole, in the text of an element as well.
+            self.text.extend_from_slice(chunk.invalid());
+        }
+        match wrong {
+            None => Ok(()),
+            Some(what) => {
+                self.text.truncate(was);
+                Err(self.problem(RejectCode::Malformed, from, "well-formed XML", what))
+            }
         }
     }
 

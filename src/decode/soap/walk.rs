@@ -13,7 +13,7 @@ use super::reader::{Event, Reader};
 use super::shape::{ANY, Kind, ShapeId};
 use super::tag::Tag;
 use crate::decode::reader::StreamFault;
-use crate::decode::xml::Form;
+use crate::decode::xml::{Form, Within};
 use crate::record::RejectCode;
 use crate::wsdl::SoapVersion;
 
@@ -384,12 +384,12 @@ impl<R: Read> Reader<R> {
             .source
             .raw_offset(self.machine.window.offset() + tag.end as u64, self.machine.window.first(tag.end));
         self.machine.begin = tag.at;
-        let mut texts = Vec::new();
+        let (mut texts, mut faults) = (Vec::new(), Vec::new());
         if !tag.empty {
             loop {
                 match self.machine.next()? {
-                    Piece::Text(from, to) => self.machine.keep(&mut texts, from, to, Form::Escaped)?,
-                    Piece::CData(from, to) => self.machine.keep(&mut texts, from, to, Form::CData)?,
+                    Piece::Text(from, to) => self.keep_nested(&mut texts, &mut faults, (from, to), Form::Escaped)?,
+                    Piece::CData(from, to) => self.keep_nested(&mut texts, &mut faults, (from, to), Form::CData)?,
                     Piece::Remark => {}
                     Piece::End { name } => {
                         self.machine.check_end(tag, name)?;
@@ -408,7 +408,27 @@ impl<R: Read> Reader<R> {
         if given.is_nil || super::scalar::trim(&texts).is_empty() {
             return Ok(None);
         }
-        self.nested = Some(Box::new(Nested::new(texts, Arc::clone(&self.soap), offset, self.from)));
+        let text = match self.machine.source.turned_from() {
+            Some(encoding) => Within::turned(texts, offset, encoding, faults),
+            None => Within::utf8(texts, offset),
+        };
+        self.nested = Some(Box::new(Nested::new(text, Arc::clone(&self.soap), offset, self.from)));
         Ok(None)
+    }
+
+    /// Appends a piece of text to the one that is XML, and where it has bytes that the encoding does not know, its place.
+    fn keep_nested(
+        &mut self,
+        texts: &mut Vec<u8>,
+        faults: &mut Vec<(usize, usize)>,
+        (from, to): (usize, usize),
+        form: Form,
+    ) -> Outcome<()> {
+        let (start, window) = (texts.len(), self.machine.window.offset());
+        self.machine.keep(texts, from, to, form)?;
+        if self.machine.source.broken(window + from as u64, window + to as u64).is_some() {
+            faults.push((start, texts.len()));
+        }
+        Ok(())
     }
 }

@@ -11,6 +11,7 @@ use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use encoding_rs::{CoderResult, Decoder, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 use super::settings::Settings;
+use super::within::Within;
 use crate::decode::reader::StreamFault;
 use crate::markup::{self, Sniffed};
 use crate::record::RejectCode;
@@ -24,6 +25,8 @@ pub(in crate::decode) enum Source<R> {
     Utf8(R),
     /// It is turned into UTF-8.
     Other(Box<Transcoder<R>>),
+    /// It is no file, but the text of an element of one.
+    Within(Box<Within>),
 }
 
 impl<R: Read + Seek> Source<R> {
@@ -57,14 +60,23 @@ impl<R> Source<R> {
         match self {
             Source::Utf8(_) => place,
             Source::Other(transcoder) => transcoder.raw_offset(place, before),
+            Source::Within(text) => text.raw_offset(place),
         }
     }
 
     /// The bytes of the file between two offsets; `None` where they are the text itself.
     pub(in crate::decode) fn raw(&self, from: u64, to: u64) -> Option<&[u8]> {
         match self {
-            Source::Utf8(_) => None,
+            Source::Utf8(_) | Source::Within(_) => None,
             Source::Other(transcoder) => Some(transcoder.raw(from, to)),
+        }
+    }
+
+    /// The name of the encoding that the text is turned from, if it is.
+    pub(in crate::decode) fn turned_from(&self) -> Option<&'static str> {
+        match self {
+            Source::Utf8(_) | Source::Within(_) => None,
+            Source::Other(transcoder) => Some(transcoder.encoding.name()),
         }
     }
 
@@ -80,6 +92,7 @@ impl<R> Source<R> {
         match self {
             Source::Utf8(_) => None,
             Source::Other(transcoder) => transcoder.broken(from, to),
+            Source::Within(text) => text.broken(from, to),
         }
     }
 }
@@ -89,6 +102,7 @@ impl<R: Read> Read for Source<R> {
         match self {
             Source::Utf8(input) => input.read(buffer),
             Source::Other(transcoder) => transcoder.read(buffer),
+            Source::Within(text) => text.read(buffer),
         }
     }
 }
@@ -289,11 +303,34 @@ impl<R> Transcoder<R> {
         let Some((text, raw)) = self.pieces.get(index) else { return place };
         let length = usize::try_from(place - text).unwrap_or(usize::MAX);
         let part = before.len().checked_sub(length).map_or(before, |from| &before[from..]);
-        let part = String::from_utf8_lossy(part);
-        let is_wide = self.encoding == UTF_16LE || self.encoding == UTF_16BE;
-        let bytes = if is_wide { 2 * part.encode_utf16().count() } else { self.encoding.encode(&part).0.len() };
+        let bytes = if self.encoding.is_single_byte() {
+            String::from_utf8_lossy(part).chars().count()
+        } else if self.encoding == UTF_16LE || self.encoding == UTF_16BE {
+            2 * String::from_utf8_lossy(part).encode_utf16().count()
+        } else {
+            self.turned_into(*raw, part.len())
+        };
         // A character may stand for less than it would be written as: half of one, at the end.
         (raw + bytes as u64).min(self.raw_start + self.raw.len() as u64)
+    }
+
+    /// How many bytes of the file, from where a piece begins, are turned into so much text. They are turned once more:
+    /// in these encodings a character may be written in several ways, and one that is read may be one that is not
+    /// written at all.
+    fn turned_into(&self, raw: u64, length: usize) -> usize {
+        let from = usize::try_from(raw.saturating_sub(self.raw_start)).unwrap_or(usize::MAX);
+        let bytes = self.raw.get(from..).unwrap_or_default();
+        let mut decoder = self.encoding.new_decoder_without_bom_handling();
+        // Room for all that one byte can end: what was begun before it, and itself.
+        let mut room = [0; 32];
+        let (mut read, mut text) = (0, 0);
+        while text < length
+            && let Some(byte) = bytes.get(read..read + 1)
+        {
+            text += decoder.decode_to_utf8(byte, &mut room, false).2;
+            read += 1;
+        }
+        read
     }
 
     fn raw(&self, from: u64, to: u64) -> &[u8] {

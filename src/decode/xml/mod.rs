@@ -32,6 +32,7 @@ mod spare;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod within;
 mod write;
 
 use std::io::{Read, Seek};
@@ -59,6 +60,7 @@ pub use reader::Reader;
 pub(super) use settings::SECTION;
 pub use settings::{ARRAYS, ENCODING, NAMESPACES, RECORD_PATH, Settings, TRIM};
 pub(in crate::decode) use tree::Form;
+pub(in crate::decode) use within::Within;
 pub(in crate::decode) use write::write_pieces;
 
 /// A compiled XML layout.

@@ -142,31 +142,30 @@ fn a_reading_that_is_killed_goes_on() {
     let erp = Erp::start(page);
     let mapping = polled("<P>{page}</P>", "snapshot = true\npage = { size = 200 }");
     let site = site_at(&erp.url(), "", &mapping);
-    let (mut killed, mut seed) = (0, 88_172_645_463_325_252u64);
-    for _ in 0..12 {
-        let mut child = site.command(&["sync", "items"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut seed = 88_172_645_463_325_252u64;
+    for _ in 0..5 {
         seed ^= seed << 13;
         seed ^= seed >> 7;
         seed ^= seed << 17;
-        std::thread::sleep(Duration::from_millis(300 + seed % 400));
-        killed += u32::from(child.try_wait().unwrap().is_none());
-        child.kill().unwrap();
-        child.wait().unwrap();
-        if killed >= 5 {
-            break;
-        }
+        // The pages are counted and not the time, of which a loaded machine takes any amount to begin. What is left of a
+        // page's 15 ms falls into its answer, its staging or the next call.
+        killed_after(&erp, &site, 2 + seed as usize % 4, Duration::from_millis((seed >> 8) % 30));
     }
-    assert!(killed > 0, "no reading was caught at work");
     let before = erp.count();
     sync(&site);
     assert_eq!(keys(&site).len(), 6000);
     // It did not begin at the first page again.
     let pages = super::all_sent(&erp, "P");
-    assert!(pages[before..].len() < 31, "{:?}", &pages[before..]);
+    assert!(pages[before] != "1" && pages[before..].len() < 31, "{pages:?}");
 }
 
 /// Begins a reading of a service that hangs at its `at`-th call from now, and ends it there by SIGKILL.
 fn killed_at(erp: &Erp, site: &Site, at: usize) {
+    killed_after(erp, site, at, Duration::ZERO);
+}
+
+/// Begins a reading, and ends it by SIGKILL a little after its `at`-th call from now.
+fn killed_after(erp: &Erp, site: &Site, at: usize, more: Duration) {
     let wanted = erp.count() + at;
     let mut child = site.command(&["sync", "items"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let patience = Instant::now() + Duration::from_secs(120);
@@ -174,6 +173,7 @@ fn killed_at(erp: &Erp, site: &Site, at: usize) {
         assert!(Instant::now() < patience && child.try_wait().unwrap().is_none(), "{} calls", erp.count());
         std::thread::sleep(Duration::from_millis(5));
     }
+    std::thread::sleep(more);
     child.kill().unwrap();
     child.wait().unwrap();
 }

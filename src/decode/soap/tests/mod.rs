@@ -5,6 +5,7 @@ mod faults;
 mod hostile;
 mod lenient;
 mod literal;
+mod nested;
 mod peers;
 mod rules;
 mod streams;

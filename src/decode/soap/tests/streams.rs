@@ -133,32 +133,6 @@ fn an_answer_that_breaks_off_is_none() {
     }
 }
 
-const NESTED: &str = r#"<x:element name="GetResponse"><x:complexType><x:sequence>
- <x:element name="GetResult" type="x:string"/><x:element name="More" type="x:boolean"/></x:sequence></x:complexType></x:element>
- <x:element name="Row"><x:complexType><x:sequence><x:element name="No" type="x:int"/></x:sequence></x:complexType></x:element>"#;
-
-#[test]
-fn records_in_xml_that_is_a_text() {
-    let rows = "<?xml version=\"1.0\" encoding=\"utf-16\"?><Rows><r><a>1</a></r><r><a>2</a></r><t:Row xmlns:t=\"urn:t\"><t:No>5</t:No></t:Row></Rows>";
-    let escaped = rows.replace('&', "&amp;").replace('<', "&lt;");
-    for text in [format!("<![CDATA[{rows}]]>"), escaped] {
-        let answer = envelope(&format!("<GetResponse><GetResult>{text}</GetResult><More>true</More></GetResponse>"));
-        let path = |path: &str| soap(&plan(NESTED), |settings| settings.record_path = Some(path.to_owned()));
-        let found = read(&path("/GetResponse/GetResult/Rows/r"), &answer);
-        assert_eq!(found.lines, [r#"{"a":"1"}"#, r#"{"a":"2"}"#]);
-        assert_eq!((found.lost, found.around.as_str()), (None, r#"{"More":true}"#));
-        // What a schema knows is typed there, too.
-        assert_eq!(read(&path("/GetResult/Rows/Row"), &answer).lines, [r#"{"No":5}"#]);
-        testing::resumes(&Decoder::of_soap(path("/GetResult/Rows/r")), answer.as_bytes());
-    }
-    let broken = envelope("<GetResponse><GetResult>&lt;Rows>&lt;r></GetResult><More>1</More></GetResponse>");
-    let soap = soap(&plan(NESTED), |settings| settings.record_path = Some("/GetResult/Rows/r".to_owned()));
-    let found = read(&soap, broken);
-    assert!(found.lost.as_ref().is_some_and(|lost| lost.contains("in the XML that is a text")), "{found:?}");
-    let empty = envelope("<GetResponse><GetResult/><More>1</More></GetResponse>");
-    assert_eq!((read(&soap, &empty).lines.len(), read(&soap, &empty).lost), (0, None));
-}
-
 #[test]
 fn a_mapping_finds_fields_by_the_plan() {
     let soap = orders("/Batch/Order");
