@@ -1,4 +1,4 @@
-//! A flight's own task: a place at the gate, the call, and a document of its answer.
+//! A flight: a place at the gate, the call, and a document of its answer.
 
 use std::io::Cursor;
 use std::pin::pin;

@@ -4,14 +4,17 @@
 //! given up. An error is told to those who waited for it, and forgotten.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use super::carried::Carried;
 use super::{Ask, Fetched, LiveError};
 use crate::record::ResourceId;
 
@@ -187,6 +190,21 @@ impl Rider {
     pub(super) async fn ended(&mut self) {
         // The sender lives as long as the flight, which this rider holds.
         let _ = self.stage.changed().await;
+    }
+
+    /// Until it is over, for who moves it: it tells so while it is moved.
+    pub(super) async fn carries(&self, flight: &mut Carried) {
+        poll_fn(|context| {
+            if !self.is_over() {
+                flight.step(context);
+            }
+            if self.is_over() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(&*self.stage.borrow(), Stage::Done { .. })
     }
 
     /// It is sent away: that is none of its own leaving.

@@ -5,11 +5,13 @@
 //! where the backend could not be asked and the mapping permits it, what is staged although it is stale. In a closed
 //! time a hybrid resource is always read from staging.
 //!
-//! A flight is a task of its own, through gate, adapter, decoder and mapping ([`call`]). It belongs to nobody who waits
-//! for it: whoever came first may leave, and the others have their answer. When all have left, a call that still waits
-//! for its place is given up; one that the backend has begun goes on to its end, because the backend does too.
+//! A flight goes through gate, adapter, decoder and mapping ([`call`]). It is moved by whoever began it as long as that
+//! one waits, and else by a task of its own ([`carried`]): it belongs to nobody who waits for it. Whoever came first may
+//! leave, and the others have their answer. When all have left, a call that still waits for its place is given up; one
+//! that the backend has begun goes on to its end, because the backend does too.
 
 mod call;
+mod carried;
 mod condition;
 mod drift;
 mod error;
@@ -29,6 +31,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use self::call::Trip;
+use self::carried::Carried;
 use self::drift::Seen;
 use self::flight::{FlightKey, Flights, Rider, Stage};
 use self::health::Looks;
@@ -246,7 +249,7 @@ impl Live {
                 true => (self.flights.begin(&name, ask), false),
                 false => self.flights.join(&name, ask, |age| rules.is_fresh(age)),
             };
-            if !is_shared {
+            let flight = (!is_shared).then(|| {
                 let trip = Trip {
                     bridge: Arc::clone(&self.bridge),
                     seen: Arc::clone(&self.seen),
@@ -256,10 +259,11 @@ impl Live {
                     is_stored: rules.is_stored,
                     stages_first: rules.is_alone,
                 };
-                self.calls.spawn(call::fly(trip, Arc::clone(&self.flights), Arc::clone(&name), rider.flight()));
-            }
+                let flight = call::fly(trip, Arc::clone(&self.flights), Arc::clone(&name), rider.flight());
+                Carried::new(self.calls.track_future(flight))
+            });
             let is_alike = rider.is_alike(ask);
-            match wait(rider, deadline, &callee).await {
+            match wait(rider, flight, deadline, &callee).await {
                 // The refusal was meant for somebody else: another client, or one with less time.
                 Err(LiveError::Refused { .. }) if is_shared && !is_alike && may_ask_again => may_ask_again = false,
                 Err(error) => return Err(error),
@@ -326,7 +330,12 @@ fn age_of(document: &StagedDocument) -> Option<Duration> {
 }
 
 /// Waits for a flight as long as the caller does, and no longer than a call may take.
-async fn wait(mut rider: Rider, deadline: Option<Instant>, callee: &Callee) -> Result<Arc<Fetched>, LiveError> {
+async fn wait(
+    mut rider: Rider,
+    mut flight: Option<Carried>,
+    deadline: Option<Instant>,
+    callee: &Callee,
+) -> Result<Arc<Fetched>, LiveError> {
     let timeout = callee.timeout();
     loop {
         let ours = match rider.stage() {
@@ -336,7 +345,13 @@ async fn wait(mut rider: Rider, deadline: Option<Instant>, callee: &Callee) -> R
             Stage::Queued => Instant::now() + timeout,
         };
         let until = deadline.map_or(ours, |deadline| deadline.min(ours));
-        if tokio::time::timeout_at(until, rider.ended()).await.is_ok() {
+        let ended = async {
+            match &mut flight {
+                Some(flight) => rider.carries(flight).await,
+                None => rider.ended().await,
+            }
+        };
+        if tokio::time::timeout_at(until, ended).await.is_ok() {
             continue;
         }
         let now = Instant::now();
