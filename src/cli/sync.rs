@@ -11,14 +11,12 @@ use serde_json::json;
 
 use super::{Context, Exit, exit_of, output};
 use crate::adapters::inbox::Waiting;
+use crate::diagnostic::parse_duration;
 use crate::gate::Lane;
 use crate::mapping::Plan;
 use crate::pipeline::progress::Progress;
 use crate::pipeline::sync::{Request, Summary};
 use crate::pipeline::{Bridge, PipelineError};
-
-/// How long a run by hand waits for files that have just arrived: longer than any sensible `stable_for`.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -32,6 +30,14 @@ pub(super) struct Options {
     /// columns as they are now
     #[arg(long)]
     full: bool,
+    /// How long to wait for files that have just arrived or wait for another; longer than any sensible `stable_for` unless it
+    /// is said. `0s` takes what is complete now
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
+    wait: Duration,
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    parse_duration(text).ok_or_else(|| "no length of time like \"0s\", \"5m\"".to_owned())
 }
 
 pub(super) async fn run(context: &Context, options: &Options) -> Exit {
@@ -51,7 +57,7 @@ pub(super) async fn run(context: &Context, options: &Options) -> Exit {
     let bar = tokio::spawn(show(Arc::clone(&bridge)));
     let interrupted = tokio::spawn(stop_on_interrupt(Arc::clone(&bridge)));
     let mut exit = Exit::Done;
-    let request = Request { trigger: "command", lane: Lane::Operator, full: options.full, patience: PATIENCE };
+    let request = Request { trigger: "command", lane: Lane::Operator, full: options.full, patience: options.wait };
     let lines = bridge.sync_all(&plans, request).await;
     for (_, result) in &lines {
         exit = exit.max(match result {

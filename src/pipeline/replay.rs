@@ -11,15 +11,15 @@ use crate::landing::LandingError;
 use crate::mapping::{Mapped, OnReject, Origin, Plan};
 use crate::record::{Document, Position, Reject, RejectCode};
 use crate::staging::{
-    Balance, Batch, ChangeKind, Checkpoint, DeadLetter, DeadLetterState, FileEntry, FileState, RunOutcome,
+    Balance, Batch, ChangeKind, Checkpoint, DeadLetter, DeadLetterState, FileEntry, FileId, FileState, RunOutcome,
 };
 
 use super::file::{Judgement, Passage};
 use super::read;
 use super::{Bridge, PipelineError};
 
-/// Files that are looked through for a newer record, at most.
-const MOST_FILES: usize = 100_000;
+/// Entries of the ledger that are read at a time.
+const PAGE: usize = 1000;
 
 /// How a replay ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,10 +90,14 @@ impl Bridge {
         let size = blob.metadata().map_err(|source| PipelineError::Read { file: letter.path.clone(), source })?.len();
         let entry = self.staging.file(&letter.resource, &letter.path, size, letter.blob).await?;
         let entry = entry.ok_or_else(|| fault("is of a file that the ledger does not know".to_owned()))?;
-        let files = self.staging.files(Some(&letter.resource), MOST_FILES).await?;
-        let came_later =
-            |file: &&FileEntry| file.id != letter.file && leaves_records(plan, file) && is_later(file, letter);
-        if let Some(later) = files.iter().find(came_later) {
+        let mut later = Later::of(&entry);
+        let first = loop {
+            let Some(page) = self.later(&mut later, letter).await? else { break None };
+            if let Some(file) = page.into_iter().find(|file| leaves_records(plan, file)) {
+                break Some(file);
+            }
+        };
+        if let Some(later) = first {
             let reason = format!(
                 "is older than {}, which was read since, and would put its old records over newer ones: have the file \
                  delivered anew, or replay its records one by one",
@@ -180,9 +184,8 @@ impl Bridge {
         if plan.on_reject == OnReject::Record && plan.controls().is_none() {
             return Ok(());
         }
-        let files = self.staging.files(Some(&letter.resource), MOST_FILES).await?;
-        let is_refused = |file: &FileEntry| file.id == letter.file && file.state == FileState::Rejected;
-        if !files.iter().any(is_refused) {
+        let entry = self.staging.file_entry(letter.file).await?;
+        if !entry.is_some_and(|file| file.state == FileState::Rejected) {
             return Ok(());
         }
         let reason =
@@ -218,17 +221,20 @@ impl Bridge {
     ) -> Result<Option<String>, PipelineError> {
         let history = self.staging.history(&letter.resource, &document.key).await?;
         let Some(staged) = history.first() else { return Ok(None) };
-        let files = self.staging.files(Some(&letter.resource), MOST_FILES).await?;
+        let unknown = || PipelineError::DeadLetter {
+            id: letter.id,
+            reason: "is of a file that the ledger does not know".to_owned(),
+        };
+        let own = self.staging.file_entry(letter.file).await?.ok_or_else(unknown)?;
         // What counts is when its file came, not when it was staged: that may have been by a replay.
         let input = staged.input.as_ref();
         let is_newer = match input {
             Some(input) if input.blob == letter.blob => input.position.record > letter.reject.position.record,
-            input => {
-                let mut files = files.iter();
-                let from =
-                    input.and_then(|input| files.find(|file| file.blob == input.blob && file.path == input.path));
-                from.map_or(staged.changed_at > letter.created_at, |file| is_later(file, letter))
+            Some(input) => {
+                let from = self.staging.file_entry(input.file).await?;
+                from.map_or(staged.changed_at > letter.created_at, |file| is_later(&file, &own, letter))
             }
+            None => staged.changed_at > letter.created_at,
         };
         let is_deleted = staged.kind == ChangeKind::Deleted;
         if is_newer {
@@ -239,33 +245,87 @@ impl Bridge {
         if !is_deleted && staged.hash == document.hash {
             return Ok(None);
         }
-        let later = files.into_iter().filter(|file| {
-            let is_own = file.id == letter.file;
-            leaves_records(plan, file) && (is_own || is_later(file, letter))
-        });
-        for file in later {
-            let behind = if file.id == letter.file { letter.reject.position.record } else { 0 };
-            let blob = match self.landing.open_blob(file.blob) {
-                Ok(blob) => blob,
-                Err(LandingError::Missing { .. }) => {
-                    return Ok(Some(format!("perhaps from {}, which is not in landing any more", file.path)));
+        let mut later = Later::of(&own);
+        let mut page = vec![own];
+        loop {
+            for file in page.iter().filter(|file| leaves_records(plan, file)) {
+                let behind = if file.id == letter.file { letter.reject.position.record } else { 0 };
+                if let Some(said) = self.says(plan, file, &document.key, behind).await? {
+                    return Ok(Some(said));
                 }
-                Err(error) => return Err(error.into()),
-            };
-            let (plan, key) = (plan.clone(), document.key.clone());
-            let found = tokio::task::spawn_blocking(move || has_key(&plan, blob, &key, behind)).await;
-            let found = found.map_err(|_| PipelineError::Died { file: file.path.clone() })?;
-            if found.map_err(|source| PipelineError::Read { file: file.path.clone(), source })? {
-                return Ok(Some(format!("from {} once more, unchanged", file.path)));
+            }
+            match self.later(&mut later, letter).await? {
+                Some(more) => page = more,
+                None => return Ok(None),
             }
         }
-        Ok(None)
+    }
+
+    /// What is to be said of a file in which a record of this key stands behind so many records.
+    async fn says(
+        &self,
+        plan: &Plan,
+        file: &FileEntry,
+        key: &str,
+        behind: u64,
+    ) -> Result<Option<String>, PipelineError> {
+        let blob = match self.landing.open_blob(file.blob) {
+            Ok(blob) => blob,
+            Err(LandingError::Missing { .. }) => {
+                return Ok(Some(format!("perhaps from {}, which is not in landing any more", file.path)));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let (plan, key) = (plan.clone(), key.to_owned());
+        let found = tokio::task::spawn_blocking(move || has_key(&plan, blob, &key, behind)).await;
+        let found = found.map_err(|_| PipelineError::Died { file: file.path.clone() })?;
+        let found = found.map_err(|source| PipelineError::Read { file: file.path.clone(), source })?;
+        Ok(found.then(|| format!("from {} once more, unchanged", file.path)))
+    }
+
+    /// The next of the files that were read after the letter was written; `None` behind the last.
+    async fn later(&self, later: &mut Later, letter: &DeadLetter) -> Result<Option<Vec<FileEntry>>, PipelineError> {
+        let files = match later.behind.take() {
+            Some(file) => {
+                let files = self.staging.files_after(file, PAGE).await?;
+                later.behind = files.last().map(|last| last.id);
+                files
+            }
+            // Those that are not finished had no turn yet, or have one that does not count any more.
+            None if !std::mem::replace(&mut later.begun, true) => {
+                self.staging.unfinished_files(&letter.resource).await?
+            }
+            None => return Ok(None),
+        };
+        let is_later = |file: &FileEntry| file.id != letter.file && is_later(file, &later.own, letter);
+        Ok(Some(files.into_iter().filter(is_later).collect()))
     }
 }
 
-/// Whether the file was read after the letter was written.
-fn is_later(file: &FileEntry, letter: &DeadLetter) -> bool {
-    file.finished_at.unwrap_or(file.claimed_at) >= letter.created_at
+/// Goes through the files that were read after a letter was written.
+struct Later {
+    /// The file that the letter is of.
+    own: FileEntry,
+    /// Those behind this one are due; `None` where there is none.
+    behind: Option<FileId>,
+    /// Those that are not finished were looked at.
+    begun: bool,
+}
+
+impl Later {
+    fn of(own: &FileEntry) -> Later {
+        Later { own: own.clone(), behind: Some(own.id), begun: false }
+    }
+}
+
+/// Whether a file was read after the letter was written, which is of a file of its own. Files are finished one after the other,
+/// and a file that is begun is read to its end before the next: only where the letter's own is not, the clock has to say.
+fn is_later(file: &FileEntry, own: &FileEntry, letter: &DeadLetter) -> bool {
+    match (own.state, file.state) {
+        (FileState::Claimed, _) => file.finished_at.unwrap_or(file.claimed_at) >= letter.created_at,
+        (_, FileState::Claimed) => true,
+        _ => file.turn > own.turn,
+    }
 }
 
 /// Whether records of the file count: of one that was refused as a whole none does, of one that could not be followed to

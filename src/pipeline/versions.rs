@@ -18,7 +18,7 @@ use super::file::{Judgement, Passage};
 use super::scheduler::SCHEDULE;
 use super::sync::{Request, Summary};
 use super::tables::{Outcome, may_be_of_one};
-use super::world::World;
+use super::world::{Fed, World};
 use super::{Bridge, PipelineError};
 use crate::adapters::inbox::Candidate;
 use crate::landing::LandingError;
@@ -339,23 +339,27 @@ impl Bridge {
         (request, is_quiet): (Request, bool),
     ) -> Result<Summary, PipelineError> {
         let id = &plan.exposure.id;
-        let has_all = self.fed.lock().get(id) == Some(&plan.hash);
-        if is_quiet && has_all && !request.full {
+        let from = &fetcher.exposure.id;
+        let fed = self.fed.lock().get(id).filter(|fed| fed.mapping == plan.hash && fed.from == *from).cloned();
+        if is_quiet && fed.is_some() && !request.full {
             self.staging.note_checked(id).await?;
             return Ok(Summary::new(id.clone()));
         }
         self.fed.lock().remove(id);
         let _lock = self.staging.lock_run(id).await?;
         let mut summary = Summary::new(id.clone());
-        let waiting = self.staging.files_to_feed(id, &fetcher.exposure.id, request.full).await?;
+        // What was held against each other once is not held against each other with every file that comes.
+        let since = fed.filter(|_| !request.full).map_or(0, |fed| fed.turn);
+        let waiting = self.staging.files_to_feed(id, from, since, request.full).await?;
+        let turn = waiting.iter().filter_map(|file| file.turn).max().unwrap_or(since);
+        let fed = Fed { mapping: plan.hash.clone(), from: from.clone(), turn };
         if waiting.is_empty() {
-            self.fed.lock().insert(id.clone(), plan.hash.clone());
+            self.fed.lock().insert(id.clone(), fed);
             self.staging.note_checked(id).await?;
             return Ok(summary);
         }
         let started = Instant::now();
         let run = self.staging.begin_run(id, request.trigger, &plan.hash).await?;
-        let from = &fetcher.exposure.id;
         tracing::info!(resource = %id, run = %run, from = %from, files = waiting.len(), "started a run from landing");
         let mut result = Ok(());
         for file in &waiting {
@@ -372,7 +376,7 @@ impl Bridge {
         self.metrics.run_ended(&id.to_string(), started.elapsed());
         result?;
         summary.run = Some(finished?);
-        self.fed.lock().insert(id.clone(), plan.hash.clone());
+        self.fed.lock().insert(id.clone(), fed);
         Ok(summary)
     }
 

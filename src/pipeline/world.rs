@@ -217,6 +217,17 @@ pub(super) fn name_pattern(plan: &Plan) -> Option<Pattern> {
     }
 }
 
+/// How far a version was fed from another one.
+#[derive(Clone)]
+pub(super) struct Fed {
+    /// The hash of its mapping.
+    pub(super) mapping: String,
+    /// The version whose files it has.
+    pub(super) from: ResourceId,
+    /// It has all of them up to this turn.
+    pub(super) turn: u64,
+}
+
 /// The corridor's parts. Share it as an `Arc`.
 pub struct Bridge {
     /// The staging database.
@@ -239,8 +250,8 @@ pub struct Bridge {
     pub(super) tuning: Tuning,
     /// Files that lie in an inbox but need no reading now, by resource and name.
     pub(super) left: Mutex<LeftFiles>,
-    /// Versions that have all that was landed for another one, each with the hash of its mapping.
-    pub(super) fed: Mutex<HashMap<ResourceId, String>>,
+    /// Versions that have all that was landed for another one.
+    pub(super) fed: Mutex<HashMap<ResourceId, Fed>>,
     /// Versions that are read along with the lowest one.
     pub(super) along: Mutex<Along>,
     /// Second tries that backends have left.

@@ -458,6 +458,12 @@ pub trait Staging: Operations + Meanwhile {
         delivery: &str,
     ) -> Result<Option<FileEntry>, StagingError>;
 
+    /// An entry of the ledger.
+    async fn file_entry(&self, file: FileId) -> Result<Option<FileEntry>, StagingError>;
+
+    /// Files of the same resource that were finished after this one, in that order; the last of them leads on.
+    async fn files_after(&self, file: FileId, limit: usize) -> Result<Vec<FileEntry>, StagingError>;
+
     /// The first file of the same resource, entered before this one under another name, that was read to its end
     /// and has the same content.
     async fn same_content(&self, file: FileId) -> Result<Option<FileEntry>, StagingError>;
@@ -484,12 +490,13 @@ pub trait Staging: Operations + Meanwhile {
     /// The ledger, newest first.
     async fn files(&self, resource: Option<&ResourceId>, limit: usize) -> Result<Vec<FileEntry>, StagingError>;
 
-    /// The files that `from` is through with and `own` is not, in the order in which they ended; also those that both have,
-    /// where `all` are wanted.
+    /// The files that `from` is through with and `own` is not, of those that had a turn behind `since`, in the order in which
+    /// they ended; also those that both have, where `all` are wanted.
     async fn files_to_feed(
         &self,
         own: &ResourceId,
         from: &ResourceId,
+        since: u64,
         all: bool,
     ) -> Result<Vec<FileEntry>, StagingError>;
 

@@ -190,6 +190,9 @@ pub struct FileEntry {
     pub claimed_at: Timestamp,
     /// When it was finished.
     pub finished_at: Option<Timestamp>,
+    /// The how manieth of the resource's files it was to be finished; of one that was begun anew, when it last had been.
+    /// Clocks are put back, this is not.
+    pub turn: Option<u64>,
 }
 
 /// What one transaction writes.

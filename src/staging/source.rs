@@ -5,6 +5,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
+use super::FileId;
 use crate::record::{BlobId, Position};
 
 /// How far a source is read, in words of whoever reads it: JSON that staging keeps as it is.
@@ -137,6 +138,8 @@ impl ChangeKind {
 /// The input that said a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangeInput {
+    /// Its entry in the ledger.
+    pub file: FileId,
     /// As landed.
     pub blob: BlobId,
     /// Its path in its backend.

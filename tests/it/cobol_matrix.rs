@@ -163,6 +163,12 @@ fn every_row_reads_its_bytes() {
 const VALUES: &[(&str, &str, &str)] = &[
     ("fixed format, sequence numbers, columns 73-80", "C1C2C3C4", r#"{"A":"ABCD"}"#),
     ("free format", "C1C2C3C4", r#"{"A":"ABCD"}"#),
+    (
+        "comment lines (`*`, `/`) and lines for the debugger (`D`), which are not compiled",
+        "C1C2C3C4",
+        r#"{"A":"ABCD"}"#,
+    ),
+    ("continued lines (`-`), within a word and within a literal", "C1C2C3C4", r#"{"CUST-NAME":"ABCD"}"#),
     ("`COPY ... REPLACING` of pseudo-text, parts of words", "F0F0F4F2", r#"{"CUST-A":42}"#),
     ("`COPY ... REPLACING LEADING`, `TRAILING`", "C1C2", r#"{"CUST-A":"AB"}"#),
     ("`COPY ... OF` library: a folder beside the copybook", "F1F2F3F4", r#"{"A-A":1234}"#),
@@ -271,6 +277,15 @@ const VALUES: &[(&str, &str, &str)] = &[
         r#"{"A":[{"B":-42,"C":"A"},{"B":7,"C":"B"}]}"#,
     ),
     ("VALUE, GLOBAL, EXTERNAL, VOLATILE: passed over", "C1C2C3", r#"{"A":"ABC"}"#),
+    ("fixed length", "C1C2C3C4", r#"{"A":"ABCD"}"#),
+    ("lines: what is missing at the end is blanks", "4142 0A", r#"{"A":"AB"}"#),
+    ("record descriptor words that count themselves", "0008 0000 C1C2C3C4", r#"{"A":"ABCD"}"#),
+    ("record descriptor words that do not", "0004 0000 C1C2C3C4", r#"{"A":"ABCD"}"#),
+    ("record descriptor words, the low byte first", "0000 0800 C1C2C3C4", r#"{"A":"ABCD"}"#),
+    ("blocks of such records (RECFM=VB)", "000C 0000 0008 0000 C1C2C3C4", r#"{"A":"ABCD"}"#),
+    ("a header of the sender's own", "0004 C1C2C3C4", r#"{"A":"ABCD"}"#),
+    ("the length in an item of the record", "F0F6 C1C2C3C4", r#"{"L":6,"A":"ABCD"}"#),
+    ("behind the last element of the tables", "F2 C1C2", r#"{"N":2,"A":["A","B"]}"#),
     ("spanned records (RECFM=VBS)", "000C0000 00080000 C1C2C3C4", r#"{"A":"ABCD"}"#),
 ];
 
@@ -279,7 +294,12 @@ fn whole(example: &str) -> String {
     match example {
         numbered if numbered.starts_with("000100") => format!("000050 01  R.\n{numbered:<72}ORD00010\n"),
         free if free.contains("*>") || free.starts_with(">>") => format!("01 R.\n{}\n", free.replace(" ⏎ ", "\n")),
-        // An entry a line: none goes beyond column 72.
-        other => format!("       01 R.\n           {}\n", other.replace(". ", ".\n           ")),
+        // An entry a line: none goes beyond column 72. An indicator stands in column 7.
+        other => {
+            let has_indicator = |line: &str| line.starts_with(['*', '/', '-']) || line.starts_with("D ");
+            let line = |line: &str| format!("{}{line}\n", " ".repeat(if has_indicator(line) { 6 } else { 11 }));
+            let entries = other.replace(" ⏎ ", "\n").replace(". ", ".\n");
+            format!("       01 R.\n{}", entries.lines().map(line).collect::<String>())
+        }
     }
 }

@@ -93,13 +93,33 @@ fn files_that_were_put_together() {
     for no in ["A", "B", "C"] {
         assert_eq!(site.json(&["trace", "items", no]).1, 0, "{no}");
     }
+    // Where the file before lacks the end of its last line, the mark is that.
+    let text =
+        format!("{mark}NO,NAME,PRICE\nD,Saw,\"4,00\"{mark}NO,NAME,PRICE\nE,\"Axe\nand\",\"5,00\"{mark}F,Pin,\"x\"");
+    site.deliver("items2.csv", text.as_bytes());
+    let (runs, code) = site.json(&["sync", "items"]);
+    let counts = ["read", "staged", "dead", "skipped"].map(|name| runs[0][name].as_u64().unwrap());
+    assert_eq!((code, counts), (1, [4, 2, 1, 1]), "{} {:?}", runs[0], letters(&site));
+    let (list, _) = site.json(&["dead-letters", "list"]);
+    let (letter, _) = site.json(&["dead-letters", "show", &list[0]["id"].to_string()]);
+    let raw = "F,Pin,\"x\"";
+    let at = text.len() - raw.len();
+    assert_eq!((&letter[0]["offset"], &letter[0]["line"]), (&json!(at), &json!(4)), "{}", letter[0]);
+
     // The same by `decode`, on one thread and on several.
     let part = |from: u32| (from..from + 9000).map(|no| format!("{no},Saw,\"1,00\"\n")).collect::<String>();
     let large = format!("{mark}NO,NAME,PRICE\n{}{mark}{}{mark}{}", part(0), part(9000), part(18_000));
     site.write("large.csv", large.as_bytes());
+    let glued = large.replace(&format!("\n{mark}"), mark);
+    site.write("glued.csv", glued.as_bytes());
+    let glue = site.run(&["decode", "glued.csv", "--format", "csv", "--threads", "3"]).stdout;
     let decode = |threads: &str| site.run(&["decode", "large.csv", "--format", "csv", "--threads", threads]);
     let (one, three) = (decode("1"), decode("3"));
-    assert!(one.stdout == three.stdout && one.stdout.iter().filter(|byte| **byte == b'\n').count() == 27_000);
+    assert!(
+        one.stdout == three.stdout
+            && one.stdout == glue
+            && one.stdout.iter().filter(|byte| **byte == b'\n').count() == 27_000
+    );
     for output in [one, three] {
         let (said, text) = (String::from_utf8(output.stderr).unwrap(), String::from_utf8(output.stdout).unwrap());
         assert_eq!(

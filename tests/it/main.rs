@@ -57,5 +57,6 @@ mod tds_peers;
 mod tls;
 mod tuning;
 mod versions;
+mod workbooks;
 mod wsdl;
 mod xml;

@@ -224,6 +224,11 @@ impl Rows<'_> {
                 return Err(below(EncodeFault::here("text without NUL", "NUL in it"), column));
             }
         }
+        // Of a file with one column it would not be known what such a mark is.
+        if names.len() == 1 && self.settings.quote.is_none() && self.cells.iter().any(|cell| self.has_mark(cell)) {
+            let expected = "text without U+FEFF, which would be taken for the byte order mark of a file";
+            return Err(below(EncodeFault::here(expected, "one"), 0));
+        }
         if self.assemble(false, begins_file) || (self.settings.quote.is_some() && self.assemble(true, begins_file)) {
             return Ok(());
         }
@@ -243,7 +248,7 @@ impl Rows<'_> {
             let is_first = column == 0;
             let needs = memchr::memmem::find(cell, &self.delimiter).is_some()
                 || cell.iter().any(|byte| matches!(byte, b'\n' | b'\r') || Some(*byte) == quote)
-                || (is_only && (cell.is_empty() || cell == &[0x1A]))
+                || (is_only && (cell.is_empty() || cell == &[0x1A] || self.has_mark(cell)))
                 || (is_first && self.comment.as_ref().is_some_and(|comment| begins(cell, comment)))
                 || (is_first && self.begins_like_mark(cell, begins_file));
             let escape = self.settings.escape;
@@ -270,6 +275,11 @@ impl Rows<'_> {
             }
         }
         self.reads_back(begins_file)
+    }
+
+    /// Whether a cell has in it what begins a file in Unicode.
+    fn has_mark(&self, cell: &[u8]) -> bool {
+        self.settings.encoding.page().is_utf8() && memchr::memmem::find(cell, MARK).is_some()
     }
 
     /// Whether a row that begins so would be taken for more or less than it is: in Unicode a byte order mark is passed over

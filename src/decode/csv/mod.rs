@@ -11,6 +11,7 @@ mod cutter;
 mod ebcdic;
 mod encode;
 mod footer;
+mod glued;
 mod header;
 mod json;
 mod keys;

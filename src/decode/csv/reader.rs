@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::charset::{Charset, Rewriting, Utf16};
 use super::columns::{Columns, MARK, View};
 use super::footer::start_of_last;
+use super::glued::{Glue, is_unclear, look};
 use super::row::{Cells, MAX_COLUMNS, Row};
 use super::settings::{Nul, RepeatedHeader, Settings};
 use super::utf16::Input;
@@ -234,11 +235,22 @@ impl<R: Read + Seek> Reader<R> {
         }
         loop {
             let bytes = window.bytes();
-            let quoted = match columns.marks.row(bytes, ended, cells) {
+            let row = columns.marks.row(bytes, ended, cells);
+            match look(columns, bytes, ended, row, cells) {
+                Glue::Ends { content, lines } => {
+                    return Ok(Some(Found::Cells { content, total: content, lines }));
+                }
+                Glue::Undecided if bytes.len() <= MAX_RECORD => {
+                    ended = !window.grow(&mut self.input)?;
+                    continue;
+                }
+                Glue::Undecided | Glue::None => {}
+            }
+            let quoted = match row {
                 Row::Cells { content, .. } if content > MAX_RECORD => true,
                 Row::Cells { content, total, lines } => return Ok(Some(Found::Cells { content, total, lines })),
                 Row::Blank { total } => return Ok(Some(Found::Blank { total })),
-                Row::Broken { found } => {
+                Row::Broken { found, .. } => {
                     let found = format!("{} after a closing quote", shown(found));
                     return self.bad("a delimiter or the line's end", found).map(Some);
                 }
@@ -335,13 +347,16 @@ impl<R: Read + Seek> Reader<R> {
             return Item::Skipped;
         }
         self.records += 1;
-        let misfit = self.current.columns.misfit(&self.current.cells);
+        let misfit = match self.current.columns.misfit(&self.current.cells) {
+            Some((due, there)) => Some((format!("{due} columns"), format!("{there} columns"))),
+            None if is_unclear(&self.current.columns, bytes, &self.current.cells) => {
+                Some(("one row".to_owned(), "a byte order mark in it, where a line end may be missing".to_owned()))
+            }
+            None => None,
+        };
         if repeats == RepeatedHeader::Reject || misfit.is_some() {
             let item = match misfit.filter(|_| repeats != RepeatedHeader::Reject) {
-                Some((due, there)) => {
-                    let (expected, found) = (format!("{due} columns"), format!("{there} columns"));
-                    self.reject(RejectCode::ColumnCount, &expected, found, content)
-                }
+                Some((expected, found)) => self.reject(RejectCode::ColumnCount, &expected, found, content),
                 None => {
                     let found = "the header once more".to_owned();
                     self.reject(RejectCode::RepeatedHeader, "a record", found, content)

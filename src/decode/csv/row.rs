@@ -89,6 +89,8 @@ pub(super) enum Row {
     Broken {
         /// What stands after a closing quote.
         found: u8,
+        /// Where.
+        at: usize,
     },
 }
 
@@ -189,7 +191,7 @@ impl Marks {
                 Some(&byte) => match self.line_end(bytes, end, ended) {
                     Mark::LineEnd(length) => return Row::Cells { content: end, total: end + length, lines },
                     Mark::Undecided => return Row::Incomplete { quoted: false },
-                    Mark::Delimiter | Mark::None => return Row::Broken { found: byte },
+                    Mark::Delimiter | Mark::None => return Row::Broken { found: byte, at: end },
                 },
                 None if ended => return Row::Cells { content: end, total: end, lines },
                 None => return Row::Incomplete { quoted: false },
@@ -227,7 +229,7 @@ impl Marks {
                 (None, _) | (_, Mark::Undecided) => return Row::Incomplete { quoted: false },
                 (_, Mark::Delimiter) => at = end + self.delimiter.len(),
                 (_, Mark::LineEnd(length)) => return whole(end + length),
-                (Some(&found), Mark::None) => return Row::Broken { found },
+                (Some(&found), Mark::None) => return Row::Broken { found, at: end },
             }
         }
     }
@@ -288,7 +290,7 @@ impl Marks {
                 (None, _) if ended => return whole,
                 (None, _) | (_, Mark::Undecided) => return Err(Row::Incomplete { quoted: true }),
                 (_, Mark::Delimiter | Mark::LineEnd(_)) => return whole,
-                (Some(&found), Mark::None) => return Err(Row::Broken { found }),
+                (Some(&found), Mark::None) => return Err(Row::Broken { found, at: end + 1 }),
             }
         }
     }

@@ -6,6 +6,8 @@ use crate::diagnostic::{Key, Presence, Section, Table, Written};
 /// Rows and columns that a sheet can have (those of .xlsx).
 pub(super) const MAX_ROWS: u32 = 1 << 20;
 pub(super) const MAX_COLUMNS: u32 = 1 << 14;
+/// The most that `max_mib` may be.
+pub(super) const MAX_MIB: u64 = 4096;
 
 /// What a person wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -204,7 +206,7 @@ impl Settings {
         let footer_rows = table.integer("footer_rows", 0..=i64::from(MAX_ROWS));
         let errors = table.one_of("errors", &[("reject", OnError::Reject), ("null", OnError::Null)]);
         let fill_merged = table.boolean("fill_merged");
-        let max_mib = table.integer("max_mib", 1..=4096);
+        let max_mib = table.integer("max_mib", 1..=MAX_MIB as i64);
         if let Some(node) = table.get("header_row")
             && header == Some(false)
         {

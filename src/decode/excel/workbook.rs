@@ -17,7 +17,7 @@ use super::held::Held;
 use super::ods::Shown;
 use super::records::id_of;
 use super::seen::Parts;
-use super::settings::{Area, Settings, Sheet};
+use super::settings::{Area, MAX_MIB, Settings, Sheet};
 use super::survey::Survey;
 use super::weight::Judgement;
 use super::worksheet::{part_of, part_of_id};
@@ -81,10 +81,13 @@ pub(super) enum Piece {
 /// Where the pieces go.
 type Sink<'s> = dyn FnMut(Piece) -> Result<(), Stop> + 's;
 
+/// What to do about a workbook that takes more than it may.
+const RAISE: &str = "raise `max_mib`";
+
 pub(super) fn too_large(verb: &str, settings: &Settings) -> Unfit {
     let mib = settings.max_bytes >> 20;
     Unfit::too_large(format!(
-        "the workbook {verb} more than {mib} MiB, and may have no more: raise `max_mib`, or have it sent as CSV"
+        "the workbook {verb} more than {mib} MiB, and may have no more: {RAISE}, or have it sent as CSV"
     ))
 }
 
@@ -184,7 +187,12 @@ fn old_kind(bytes: Vec<u8>, settings: &Settings) -> Result<Kind, Unfit> {
         )));
     }
     if size.bytes > settings.max_bytes {
-        return Err(too_large("has texts and cells that take", settings));
+        let Unfit(code, message) = too_large("has texts and cells that take", settings);
+        // Where all of it was looked at, it is known what would do.
+        let mib = (size.bytes >> 20) + 1;
+        let enough =
+            if size.is_whole && mib <= MAX_MIB { format!("raise `max_mib` to {mib}") } else { RAISE.to_owned() };
+        return Err(Unfit(code, message.replace(RAISE, &enough)));
     }
     Ok(Kind::Xls(bytes))
 }

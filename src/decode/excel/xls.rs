@@ -16,10 +16,14 @@ const CONTINUE: u16 = 0x003C;
 /// What the sheets of a file take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Size {
-    /// How many cells all sheets span together, each from its first to its last one.
+    /// How many cells all sheets span together, each from its first to its last one, or as it says.
     pub(super) cells: u64,
     /// Bytes of memory that the library takes for them and for their texts, about.
     pub(super) bytes: u64,
+    /// Those of `bytes` that go to the longest list of a sheet's cells: each is gone when the next is made.
+    listed: u64,
+    /// Everything was looked at.
+    pub(super) is_whole: bool,
 }
 
 /// What the sheets of a file take; `None` when the container cannot be followed. Looking ends where there are more than
@@ -77,11 +81,12 @@ pub(super) fn size(file: &[u8], max_bytes: u64) -> Option<Size> {
             _ => {}
         }
         if size.bytes.saturating_add(sheet.texts) > max_bytes {
-            break;
+            size.add(&sheet);
+            return Some(size);
         }
     }
     size.add(&sheet);
-    Some(size)
+    Some(Size { is_whole: true, ..size })
 }
 
 /// The next record: its kind and its data.
@@ -167,15 +172,19 @@ impl Iterator for Texts<'_> {
 
 impl Size {
     fn add(&mut self, sheet: &Extent) {
-        let cells = sheet.cells();
-        self.cells = self.cells.saturating_add(cells);
-        // Laid out they take room where nothing is, and those of formulas once more; before that they are in a list.
-        let mut each = std::mem::size_of::<Data>();
+        self.cells = self.cells.saturating_add(sheet.laid_out().max(sheet.declared));
+        // Laid out they take room where nothing is, and those of formulas once more; before that they are in a list. Room that
+        // is made for more cells than there are is never touched.
+        let (mut each, mut in_list) = (std::mem::size_of::<Data>(), std::mem::size_of::<Cell<Data>>());
         if sheet.formulas {
             each += std::mem::size_of::<String>();
+            in_list += std::mem::size_of::<Cell<String>>();
         }
-        let listed = sheet.count.max(sheet.declared) * std::mem::size_of::<Cell<Data>>() as u64;
-        self.bytes = self.bytes.saturating_add(cells.saturating_mul(each as u64) + listed + sheet.texts);
+        let listed = sheet.count.saturating_mul(in_list as u64);
+        let more = listed.saturating_sub(self.listed);
+        self.listed += more;
+        let laid_out = sheet.laid_out().saturating_mul(each as u64);
+        self.bytes = self.bytes.saturating_add(laid_out).saturating_add(more + sheet.texts);
     }
 }
 
@@ -221,9 +230,10 @@ impl Extent {
         self.count += 1;
     }
 
-    fn cells(&self) -> u64 {
+    /// The cells between the outermost ones that there are.
+    fn laid_out(&self) -> u64 {
         let count = |known: Option<(u16, u16)>| known.map_or(0, |(first, last)| u64::from(last - first) + 1);
-        (count(self.rows) * count(self.columns)).max(self.declared)
+        count(self.rows) * count(self.columns)
     }
 }
 
@@ -369,8 +379,36 @@ mod tests {
         }
         // Looking ends where there is more than there may be.
         let all = size(ROWS, u64::MAX).unwrap();
-        assert!(all.bytes > 2000 && all.bytes < 100_000, "{all:?}");
-        assert!(size(ROWS, 100).is_some_and(|size: Size| size.bytes > 100));
+        assert!(all.bytes > 2000 && all.bytes < 100_000 && all.is_whole, "{all:?}");
+        assert!(size(ROWS, 100).is_some_and(|size: Size| size.bytes > 100 && !size.is_whole));
+    }
+
+    /// A number takes what it takes in the list of its sheet's cells and then, laid out; a sheet's list is gone when the next
+    /// one's is made.
+    #[test]
+    fn a_number_takes_no_more_than_it_does() {
+        let sheet = |rows: u16, columns: u16| {
+            let mut sheet = super::Extent::default();
+            for row in 0..rows {
+                for column in 0..columns {
+                    sheet.add(Some(row), Some(column));
+                }
+            }
+            sheet
+        };
+        let mut size = Size::default();
+        size.add(&sheet(100, 10));
+        assert_eq!((size.cells, size.bytes), (1000, 1000 * (32 + 40)));
+        // Of another one of the same size only what stays; of a larger one what its list takes beyond the first.
+        size.add(&sheet(100, 10));
+        assert_eq!(size.bytes, 1000 * (32 + 40) + 1000 * 32);
+        size.add(&sheet(100, 20));
+        assert_eq!((size.cells, size.bytes), (4000, 4000 * 32 + 2000 * 40));
+        // Room that a sheet asks for and does not fill is room that nobody touches; but it is asked for.
+        size.add(&super::Extent { declared: 1_000_000, ..sheet(1, 1) });
+        assert_eq!((size.cells, size.bytes), (1_004_000, 4001 * 32 + 2000 * 40));
+        size.add(&super::Extent { formulas: true, ..sheet(100, 30) });
+        assert_eq!(size.bytes, 4001 * 32 + 3000 * (32 + 24) + 3000 * (40 + 32));
     }
 
     #[test]

@@ -7,8 +7,9 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use super::names::{MAX_NAME, XSI};
-use super::path::{FieldPath, RecordPath};
+use super::around::{check_length_of, escaped, holders, too_deep};
+use super::names::XSI;
+use super::path::RecordPath;
 use super::reader::MAX_DEPTH;
 use super::settings::Settings;
 use crate::decode::MAX_RECORD;
@@ -17,12 +18,20 @@ use crate::decode::encode::{EncodeFault, Json, RecordWriter};
 /// A text is written in parts of about so many bytes.
 const PART: usize = 64 << 10;
 
+/// What was written before the first record.
+struct Opened {
+    /// The members around the records as the first one had them.
+    around: Vec<(String, String)>,
+    /// The elements that are open, from the document's on.
+    names: Vec<String>,
+}
+
 /// Writes a document.
 pub(in crate::decode) struct XmlWriter<'a> {
     settings: &'a Settings,
     path: &'a RecordPath,
-    /// The members around the records as the first record had them; `None` before it.
-    around: Option<Vec<(String, String)>>,
+    /// What stands around the records; `None` before the first one.
+    opened: Option<Opened>,
     text: String,
     /// Where the record begins in it.
     start: usize,
@@ -32,97 +41,28 @@ pub(in crate::decode) struct XmlWriter<'a> {
 
 impl<'a> XmlWriter<'a> {
     pub(super) fn new(settings: &'a Settings, path: &'a RecordPath) -> XmlWriter<'a> {
-        XmlWriter { settings, path, around: None, text: String::new(), start: 0, depth: 0 }
+        XmlWriter { settings, path, opened: None, text: String::new(), start: 0, depth: 0 }
     }
 
-    /// The names of the elements from the document's to the record's.
-    fn names(&self) -> Result<Vec<&'a str>, EncodeFault> {
-        let names: Option<Vec<&str>> = self.path.steps.iter().map(|step| step.name.as_deref()).collect();
-        let what = "a record path without `*`, which says how elements are called";
-        let names = names.ok_or_else(|| EncodeFault::here(what, &self.settings.record_path))?;
-        match names.as_slice() {
-            // `//Order` says nothing of what is around it, and a document has one element.
-            [only] => Ok(vec!["Records", only]),
-            _ => Ok(names),
+    /// What the document's element declares.
+    fn declarations(&self) -> String {
+        let mut text = String::new();
+        for (prefix, uri) in &self.settings.namespaces {
+            let _ = write!(text, " xmlns:{prefix}=\"{}\"", escaped(uri, true));
         }
+        let _ = write!(text, " xmlns:xsi=\"{XSI}\"");
+        text
     }
 
     /// Opens the elements around the records, with the values that belong to them.
-    fn open(&mut self, around: &[(String, String)]) -> Result<(), EncodeFault> {
-        let names = self.names()?;
-        let holders = &names[..names.len() - 1];
-        for (depth, name) in holders.iter().enumerate() {
-            self.text.push('<');
-            self.text.push_str(name);
-            if depth == 0 {
-                self.declare();
-            }
-            let here: Vec<&str> = holders[..=depth].to_vec();
-            let mut children = Vec::new();
-            for (member, value) in around {
-                let path = FieldPath::absolute(member, self.settings).map_err(|reason| {
-                    EncodeFault::here("a path to a value before the records", reason).below(member)
-                })?;
-                let elements = || path.0.iter().map(String::as_str).filter(|step| !step.starts_with('@'));
-                if elements().count() > MAX_DEPTH {
-                    return Err(too_deep().below(member));
-                }
-                if self.path.meets(elements()) {
-                    let what = "a path to a value that is not within a record";
-                    return Err(EncodeFault::here(what, member.clone()).below(member));
-                }
-                for step in &path.0 {
-                    check_length_of(step.trim_start_matches('@')).map_err(|fault| fault.below(member))?;
-                }
-                let Some(rest) =
-                    path.0.strip_prefix(here.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>().as_slice())
-                else {
-                    continue;
-                };
-                match rest {
-                    [attribute] if attribute.starts_with('@') => self.attribute(&attribute[1..], value),
-                    // It belongs to an inner holder.
-                    [next, ..] if holders.get(depth + 1) == Some(&next.as_str()) => {}
-                    rest => children.push((rest.to_vec(), value)),
-                }
-            }
-            self.text.push('>');
-            for (path, value) in children {
-                self.nested(&path, value).map_err(|fault| fault.below(format!("/{}", path.join("/"))))?;
-            }
+    fn open(&mut self, around: &[(String, String)]) -> Result<Vec<String>, EncodeFault> {
+        let holders = holders(self.path, self.settings, around)?;
+        let mut declared = self.declarations();
+        for holder in &holders {
+            holder.open(&std::mem::take(&mut declared), &mut self.text);
             self.text.push('\n');
         }
-        Ok(())
-    }
-
-    /// A value in elements of its own: those of two values are not joined.
-    fn nested(&mut self, path: &[String], value: &str) -> Result<(), EncodeFault> {
-        let Some((name, rest)) = path.split_first() else { return Ok(()) };
-        self.text.push('<');
-        self.text.push_str(name);
-        match rest {
-            [] => {
-                self.text.push('>');
-                self.characters(value)?;
-            }
-            [attribute] if attribute.starts_with('@') => {
-                self.attribute(&attribute[1..], value);
-                self.text.push('>');
-            }
-            rest => {
-                self.text.push('>');
-                self.nested(rest, value)?;
-            }
-        }
-        let _ = write!(self.text, "</{name}>");
-        Ok(())
-    }
-
-    fn declare(&mut self) {
-        for (prefix, uri) in &self.settings.namespaces {
-            let _ = write!(self.text, " xmlns:{prefix}=\"{}\"", escaped(uri, true));
-        }
-        let _ = write!(self.text, " xmlns:xsi=\"{XSI}\"");
+        Ok(holders.into_iter().map(|holder| holder.name).collect())
     }
 
     fn attribute(&mut self, name: &str, value: &str) {
@@ -226,6 +166,10 @@ impl<'a> XmlWriter<'a> {
 
 impl RecordWriter for XmlWriter<'_> {
     fn begin(&mut self, out: &mut Vec<u8>) -> Result<(), EncodeFault> {
+        if self.path.steps.iter().any(|step| step.name.is_none()) {
+            let what = "a record path without `*`, which says how elements are called";
+            return Err(EncodeFault::here(what, &self.settings.record_path));
+        }
         out.extend_from_slice(b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
         Ok(())
     }
@@ -244,22 +188,30 @@ impl RecordWriter for XmlWriter<'_> {
         }
         self.text.clear();
         (self.start, self.depth) = (0, 0);
-        match &self.around {
-            None => {
-                self.open(&around)?;
+        let opened = match &self.opened {
+            None => Some(Opened { names: self.open(&around)?, around }),
+            Some(first) if first.names.is_empty() => {
+                let what = "one record, which is the document's element, as the record path says";
+                return Err(EncodeFault::here(what, "another"));
             }
-            Some(first) if *first == around => {}
             Some(first) => {
-                let (member, value) = around.iter().find(|pair| !first.contains(pair)).unwrap_or(&first[0]);
-                let what = "the value of the first record, which stands before all of them";
-                return Err(EncodeFault::here(what, value).below(member));
+                if let Some((member, found)) = difference(&first.around, &around) {
+                    let what = "the value of the first record, which stands before all of them";
+                    return Err(EncodeFault::here(what, found).below(member));
+                }
+                None
             }
-        }
-        let name = self.names()?.last().copied().unwrap_or_default();
-        self.text.push_str("  ");
+        };
+        let is_document = opened.as_ref().is_some_and(|opened| opened.names.is_empty());
+        let name = self.path.steps.last().and_then(|step| step.name.as_deref()).unwrap_or_default();
+        self.text.push_str(if is_document { "" } else { "  " });
         self.start = self.text.len();
         self.text.push('<');
         self.text.push_str(name);
+        if is_document {
+            let declared = self.declarations();
+            self.text.push_str(&declared);
+        }
         // Members that `decode` adds of its own say where the record was, and nothing of the record.
         let own = value.members(|_| false)?.filter(|(member, _)| !member.starts_with('/'));
         let own: Vec<_> = own.cloned().collect();
@@ -268,17 +220,24 @@ impl RecordWriter for XmlWriter<'_> {
         self.text.push('\n');
         out.extend_from_slice(self.text.as_bytes());
         // Only now it is sure that they are written.
-        self.around.get_or_insert(around);
+        self.opened = self.opened.take().or(opened);
         Ok(())
     }
 
     fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), EncodeFault> {
         self.text.clear();
-        if self.around.is_none() {
-            self.open(&[])?;
-        }
-        let names = self.names()?;
-        for name in names[..names.len() - 1].iter().rev() {
+        let names = match self.opened.take() {
+            Some(opened) => opened.names,
+            None => {
+                let names = self.open(&[])?;
+                if names.is_empty() {
+                    let what = "a record, which is the document's element, as the record path says";
+                    return Err(EncodeFault::here(what, "none"));
+                }
+                names
+            }
+        };
+        for name in names.iter().rev() {
             let _ = writeln!(self.text, "</{name}>");
         }
         out.extend_from_slice(self.text.as_bytes());
@@ -286,9 +245,15 @@ impl RecordWriter for XmlWriter<'_> {
     }
 }
 
-/// What lies deeper is not read again.
-fn too_deep() -> EncodeFault {
-    EncodeFault::here(format!("elements that lie at most {MAX_DEPTH} deep"), "more")
+/// Where what stands around a record is not as it was around the first one: the member, and what is there.
+fn difference<'v>(first: &'v [(String, String)], other: &'v [(String, String)]) -> Option<(&'v str, &'v str)> {
+    if first == other {
+        return None;
+    }
+    let has = |values: &[(String, String)], member: &str| values.iter().any(|(own, _)| own == member);
+    let differs = other.iter().find(|value| !first.contains(value)).map(|(member, value)| (&**member, &**value));
+    let is_missing = || first.iter().find(|(member, _)| !has(other, member)).map(|(member, _)| (&**member, "none"));
+    differs.or_else(is_missing)
 }
 
 /// A value that is a text.
@@ -311,15 +276,6 @@ fn check_ends(text: &str, trims: bool) -> Result<(), EncodeFault> {
     Ok(())
 }
 
-/// A longer name is not read again.
-fn check_length_of(name: &str) -> Result<(), EncodeFault> {
-    if name.len() <= MAX_NAME {
-        return Ok(());
-    }
-    let expected = format!("a name of an element or attribute, of at most {MAX_NAME} bytes");
-    Err(EncodeFault::here(expected, format!("a name of {} bytes", name.len())))
-}
-
 fn check_name(name: &str, settings: &Settings) -> Result<(), EncodeFault> {
     check_length_of(name)?;
     settings.check_name(name).map_err(|reason| EncodeFault::here("a name of an element or attribute", reason))
@@ -333,30 +289,4 @@ pub(in crate::decode) fn check_characters(text: &str) -> Result<(), EncodeFault>
         Some(c) => Err(EncodeFault::here("characters that XML has", format!("U+{:04X}", u32::from(c)))),
         None => Ok(()),
     }
-}
-
-/// With references for what has a meaning, and for the white space that a reader would change.
-pub(in crate::decode) fn escaped(text: &str, is_attribute: bool) -> Cow<'_, str> {
-    let needs = |c: char| match c {
-        '&' | '<' | '>' | '\r' => true,
-        '"' | '\t' | '\n' => is_attribute,
-        _ => false,
-    };
-    if !text.contains(needs) {
-        return Cow::Borrowed(text);
-    }
-    let mut out = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' if is_attribute => out.push_str("&quot;"),
-            c if needs(c) => {
-                let _ = write!(out, "&#{};", u32::from(c));
-            }
-            c => out.push(c),
-        }
-    }
-    Cow::Owned(out)
 }

@@ -14,6 +14,7 @@
 //! around the records with their namespaces and values; records before the offset are passed over by their tags, about
 //! twice as fast as they are read.
 
+mod around;
 mod build;
 mod encode;
 mod encoding;
@@ -51,8 +52,8 @@ use path::{FieldPath, RecordPath};
 use record::{Bound, Record};
 use spare::Spare;
 
-pub(in crate::decode) use encode::XmlWriter;
-pub(in crate::decode) use encode::{check_characters, escaped};
+pub(in crate::decode) use around::escaped;
+pub(in crate::decode) use encode::{XmlWriter, check_characters};
 pub(in crate::decode) use encoding::Source;
 pub(in crate::decode) use markup::{BadByte, Token, bad_byte, token};
 pub use pick::{ValuePath, pick};

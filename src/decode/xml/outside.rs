@@ -9,7 +9,7 @@ use crate::decode::json::write_string;
 use crate::record::{FieldFault, RejectCode, Value};
 
 /// The most bytes of one value.
-const MAX_VALUE: usize = 64 << 10;
+pub(super) const MAX_VALUE: usize = 64 << 10;
 /// Values that can be asked for: as many as a mask has bits.
 pub(super) const MAX_VALUES: usize = 64;
 

@@ -162,12 +162,12 @@ impl Sight {
 /// A change as a bounded reader hears of it; nothing when it was out of sight before and after.
 fn heard(row: &Row<'_>) -> rusqlite::Result<Option<Change>> {
     let change = feed::change(row)?;
-    let kind = match (row.get::<_, bool>(14)?, row.get::<_, bool>(15)?) {
+    let kind = match (row.get::<_, bool>(15)?, row.get::<_, bool>(16)?) {
         (false, false) => return Ok(None),
         (true, false) => ChangeKind::Created,
         (true, true) => change.kind,
         (false, true) => {
-            let last: ContentHash = content_hash(row, 16)?;
+            let last: ContentHash = content_hash(row, 17)?;
             // What it became, and by which input, is not for this reader.
             let input = change.input.filter(|_| change.kind == ChangeKind::Deleted);
             return Ok(Some(Change { kind: ChangeKind::Deleted, hash: last, input, ..change }));

@@ -8,7 +8,7 @@ use super::convert::{blob_id, content_hash, count, position, timestamp, timestam
 use super::fault::Fault;
 use super::resource::Resource;
 use crate::record::ResourceId;
-use crate::staging::{Change, ChangeInput, ChangeKind, FeedPage, Filter, RunId};
+use crate::staging::{Change, ChangeInput, ChangeKind, FeedPage, FileId, Filter, RunId};
 
 /// A stretch of a resource's feed.
 pub(super) struct Changes {
@@ -20,11 +20,11 @@ pub(super) struct Changes {
     pub(super) complete: bool,
 }
 
-/// A change with its input; `previous` and the kind last, and then what is to be read `beside` it.
+/// A change with its input; `previous`, the kind and the file's number last, and then what is to be read `beside` it.
 pub(super) fn select(resource: i64, beside: &str) -> String {
     format!(
         "SELECT feed.sequence, coalesce(doc.key, gone.key), feed.version, feed.hash, feed.changed_at, run.id, file.blob, \
-         file.path, feed.record, feed.\"offset\", feed.length, feed.line, feed.previous, feed.kind{beside} \
+         file.path, feed.record, feed.\"offset\", feed.length, feed.line, feed.previous, feed.kind, file.id{beside} \
          FROM feed_{resource} AS feed LEFT JOIN doc_{resource} AS doc ON doc.id = feed.document \
          LEFT JOIN gone_{resource} AS gone ON gone.id = feed.document \
          LEFT JOIN run ON run.number = feed.run LEFT JOIN file ON file.id = feed.file"
@@ -45,7 +45,10 @@ pub(super) fn change(row: &Row<'_>) -> rusqlite::Result<Change> {
             (_, Some(_)) => ChangeKind::Updated,
         },
         input: match row.get::<_, Option<String>>(7)? {
-            Some(path) => Some(ChangeInput { path, blob: blob_id(row, 6)?, position: position(row, 8)? }),
+            Some(path) => {
+                let (file, blob) = (FileId(row.get(14)?), blob_id(row, 6)?);
+                Some(ChangeInput { file, path, blob, position: position(row, 8)? })
+            }
             None => None,
         },
     })

@@ -10,7 +10,7 @@ use crate::record::{BlobId, ResourceId};
 use crate::staging::{Batch, Checkpoint, FileEntry, FileId, FileSequence, FileState, NewFile, StagingError};
 
 const SELECT: &str = "SELECT file.id, resource.name, file.path, file.size, file.blob, file.state, file.next_offset, \
-                      file.next_records, file.next_line, file.claimed_at, file.finished_at, file.delivery, file.mapping \
+                      file.next_records, file.next_line, file.claimed_at, file.finished_at, file.delivery, file.mapping, file.turn \
                       FROM file JOIN resource ON resource.id = file.resource";
 
 const STATES: [FileState; 3] = [FileState::Claimed, FileState::Staged, FileState::Rejected];
@@ -28,6 +28,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<FileEntry> {
         finished_at: timestamp_or_null(row, 10)?,
         delivery: row.get(11)?,
         mapping: row.get(12)?,
+        turn: row.get::<_, Option<i64>>(13)?.and_then(|turn| u64::try_from(turn).ok()),
     })
 }
 
@@ -134,6 +135,23 @@ pub(super) fn find_delivery(
     Ok(select.query_row(params![resource.number, path, size as i64, delivery], entry).optional()?)
 }
 
+/// An entry by its number.
+pub(super) fn one(connection: &Connection, file: FileId) -> Result<Option<FileEntry>, Fault> {
+    let mut select = connection.prepare_cached(&format!("{SELECT} WHERE file.id = ?1"))?;
+    Ok(select.query_row([file.0], entry).optional()?)
+}
+
+/// Files of the same resource that were finished after this one, in that order.
+pub(super) fn after(connection: &Connection, file: FileId, limit: usize) -> Result<Vec<FileEntry>, Fault> {
+    let sql = format!(
+        "{SELECT} JOIN file AS mine ON mine.id = ?1 WHERE file.resource = mine.resource \
+         AND file.turn > coalesce(mine.turn, 0) AND file.state <> ?2 ORDER BY file.turn LIMIT ?3"
+    );
+    let mut select = connection.prepare_cached(&sql)?;
+    let entries = select.query_map(params![file.0, FileState::Claimed.as_str(), limit as i64], entry)?;
+    Ok(entries.collect::<rusqlite::Result<_>>()?)
+}
+
 /// The first file, entered before this one under another name, that was read to its end and has the same content.
 pub(super) fn same_content(connection: &Connection, file: FileId) -> Result<Option<FileEntry>, Fault> {
     let sql = format!(
@@ -160,20 +178,23 @@ pub(super) fn list(connection: &Connection, resource: Option<i64>, limit: usize)
     Ok(entries.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Those that one resource is through with and another is not, in the order in which they ended; or all of them.
+/// Those that one resource is through with and another is not, of those with a turn behind `since`, in the order in which
+/// they ended; or all of them.
 pub(super) fn to_feed(
     connection: &Connection,
     own: Option<i64>,
-    from: Option<i64>,
+    (from, since): (Option<i64>, u64),
     all: bool,
 ) -> Result<Vec<FileEntry>, Fault> {
     let sql = format!(
-        "{SELECT} WHERE file.resource = ?1 AND file.state <> ?3 AND (?4 OR NOT EXISTS (SELECT 1 FROM file AS own \
-         WHERE own.resource = ?2 AND own.path = file.path AND own.size = file.size AND own.blob = file.blob \
-         AND own.state <> ?3 AND own.delivery = file.delivery)) ORDER BY file.finished_at, file.id"
+        "{SELECT} WHERE file.resource = ?1 AND file.turn > ?5 AND file.state <> ?3 AND (?4 OR NOT EXISTS (SELECT 1 \
+         FROM file AS own WHERE own.resource = ?2 AND own.path = file.path AND own.size = file.size \
+         AND own.blob = file.blob AND own.state <> ?3 AND own.delivery = file.delivery)) ORDER BY file.turn"
     );
     let mut select = connection.prepare_cached(&sql)?;
-    let entries = select.query_map(params![from, own, FileState::Claimed.as_str(), all], entry)?;
+    // Beyond what the database can count there is nothing.
+    let since = i64::try_from(since).unwrap_or(i64::MAX);
+    let entries = select.query_map(params![from, own, FileState::Claimed.as_str(), all, since], entry)?;
     Ok(entries.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -284,7 +305,10 @@ pub(super) fn advance(
     }
     let is_finished = batch.file_state != FileState::Claimed;
     let mut update = connection.prepare_cached(
-        "UPDATE file SET state = ?2, next_offset = ?3, next_records = ?4, next_line = ?5, finished_at = ?6 WHERE id = ?1",
+        "UPDATE file SET state = ?2, next_offset = ?3, next_records = ?4, next_line = ?5, finished_at = ?6, \
+         turn = CASE WHEN ?6 IS NULL THEN turn ELSE \
+         (SELECT coalesce(max(other.turn), 0) + 1 FROM file AS other WHERE other.resource = file.resource) END \
+         WHERE id = ?1",
     )?;
     update.execute(params![
         batch.file.0,
@@ -299,4 +323,69 @@ pub(super) fn advance(
 
 fn out_of_step(batch: &Batch, reason: String) -> Fault {
     StagingError::OutOfStep { resource: batch.resource.clone(), file: batch.file, reason }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::{Origin, Resource, advance, after, one, same_content, to_feed};
+    use crate::record::BlobId;
+    use crate::staging::sqlite::schema;
+    use crate::staging::{Batch, Checkpoint, FileId, FileState, RunId};
+    use rusqlite::{Connection, params};
+
+    /// Steps of the database for what is done with each file, where the ledgers of two versions have so many.
+    fn steps(files: i64) -> Vec<(&'static str, u64)> {
+        let mut connection = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut connection).unwrap();
+        connection.execute("INSERT INTO resource (id, name) VALUES (1, 'a.v1'), (2, 'a.v2')", []).unwrap();
+        // All have the content of the last one, and none of them was taken.
+        let insert = "INSERT INTO file (resource, path, size, blob, state, claimed_at, finished_at, turn) \
+                      WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1) \
+                      SELECT resource.id, 'f' || i, 1, ?2, 'rejected', i, i, i FROM n, resource";
+        connection.execute(insert, params![files, [7u8; 32]]).unwrap();
+        let id = |turn: i64| {
+            let sql = "SELECT id FROM file WHERE resource = 1 AND turn = ?1";
+            FileId(connection.query_row(sql, [turn], |row| row.get(0)).unwrap())
+        };
+        let (last, before) = (id(files), id(files - 1));
+        connection.execute("UPDATE file SET state = 'claimed' WHERE id = ?1", [last.0]).unwrap();
+        let count = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&count);
+        let count_one = move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+            false
+        };
+        connection.progress_handler(1, Some(count_one)).unwrap();
+        let mut taken = Vec::new();
+        let mut take = |what: &'static str| taken.push((what, count.swap(0, Ordering::Relaxed)));
+        let resource =
+            Resource { id: "a.v1".parse().unwrap(), number: 1, columns: vec![], document_sql: String::new() };
+        let of = (RunId("r".to_owned()), resource.id.clone());
+        let batch = Batch::new(of, (last, BlobId([7; 32])), Checkpoint::default(), FileState::Staged);
+        assert!(advance(&connection, &resource, &batch, &Origin { resource: 1, run: 1, now: 1 }).unwrap());
+        take("finished");
+        let entry = one(&connection, last).unwrap().unwrap();
+        assert_eq!((entry.state, entry.turn), (FileState::Staged, Some(files as u64 + 1)));
+        take("looked up");
+        assert_eq!(same_content(&connection, last).unwrap(), None);
+        take("held against files of the same content");
+        assert_eq!(after(&connection, before, 10).unwrap(), [entry]);
+        take("found behind another");
+        // The other version had all before.
+        let waiting = to_feed(&connection, Some(2), (Some(1), files as u64), true).unwrap();
+        assert_eq!(waiting.iter().map(|file| file.id).collect::<Vec<_>>(), [last]);
+        take("told to another version");
+        assert!(to_feed(&connection, Some(2), (Some(1), files as u64), false).unwrap().is_empty());
+        taken
+    }
+
+    #[test]
+    fn what_is_done_with_a_file_does_not_follow_the_ledger() {
+        let (few, many) = (steps(100), steps(5000));
+        assert_eq!(few, many);
+        assert!(few.iter().all(|(_, steps)| (1..1000).contains(steps)), "{few:?}");
+    }
 }

@@ -420,6 +420,14 @@ impl Staging for SqliteStaging {
         .await
     }
 
+    async fn file_entry(&self, file: FileId) -> Result<Option<FileEntry>, StagingError> {
+        self.read("read an entry of the ledger", |connection| files::one(connection, file)).await
+    }
+
+    async fn files_after(&self, file: FileId, limit: usize) -> Result<Vec<FileEntry>, StagingError> {
+        self.read_aside("list later files", move |connection, _| files::after(connection, file, limit)).await
+    }
+
     async fn same_content(&self, file: FileId) -> Result<Option<FileEntry>, StagingError> {
         self.read("look for the same content", |connection| files::same_content(connection, file)).await
     }
@@ -463,12 +471,13 @@ impl Staging for SqliteStaging {
         &self,
         own: &ResourceId,
         from: &ResourceId,
+        since: u64,
         all: bool,
     ) -> Result<Vec<FileEntry>, StagingError> {
         let (own, from) = (own.clone(), from.clone());
         let read = move |connection: &mut Connection, registry: &Registry| {
             let own = number(registry, connection, Some(&own))?;
-            files::to_feed(connection, own, number(registry, connection, Some(&from))?, all)
+            files::to_feed(connection, own, (number(registry, connection, Some(&from))?, since), all)
         };
         self.read_aside("hold two ledgers against each other", read).await
     }

@@ -81,8 +81,9 @@ fn stage(connection: &mut Connection, resource: &Resource, read: &LiveRead) -> R
     let number = transaction.last_insert_rowid();
     let marks = params![resource.number, read.path, read.size as i64, read.blob.0];
     transaction.execute(
-        "INSERT INTO file (resource, path, size, blob, state, next_records, claimed_at, finished_at, mapping) \
-         VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6, ?6, ?7) ON CONFLICT DO NOTHING",
+        "INSERT INTO file (resource, path, size, blob, state, next_records, claimed_at, finished_at, mapping, turn) \
+         VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6, ?6, ?7, (SELECT coalesce(max(turn), 0) + 1 FROM file WHERE resource = ?1)) \
+         ON CONFLICT DO NOTHING",
         params![
             resource.number,
             read.path,

@@ -345,6 +345,19 @@ CREATE INDEX file_sequence_by_number ON file_sequence (resource, number);
 -- A run that begins closes the one that a crash left open, however many there were.
 CREATE INDEX run_going_on ON run (resource) WHERE state = 'running';
 "#,
+    r#"
+-- The how manieth of the resource's files it was to be finished, so that what came after a file is found, however many came
+-- before it and wherever the clock was.
+ALTER TABLE file ADD COLUMN turn INTEGER;
+UPDATE file SET turn = finished.turn FROM (
+    SELECT id, row_number() OVER (PARTITION BY resource ORDER BY finished_at, id) AS turn FROM file WHERE state <> 'claimed'
+) AS finished WHERE finished.id = file.id;
+CREATE INDEX file_by_turn ON file (resource, turn);
+
+-- The same content under another name, however often it came and was refused.
+DROP INDEX file_by_blob;
+CREATE INDEX file_by_blob ON file (resource, blob, state, id);
+"#,
 ];
 
 /// What a migration does to each resource's own tables, after its statements; `{n}` is the resource's number.

@@ -3,12 +3,12 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 
 use super::sshd::root;
-use super::{change, check, items, letters, site, staged, sync};
+use super::{change, check, items, letters, site, staged, staging, sync};
 use crate::site::Site;
 
 /// The backend of a local inbox, with more settings.
@@ -33,6 +33,43 @@ fn files_below_are_read_in_order_of_their_sequence() {
     assert_eq!(trace[0]["document"]["name"], "eleven");
     assert_eq!(trace[0]["versions"].as_array().unwrap().len(), 3);
     assert!(site.path("archive/2026/03/items-011.csv").is_file());
+}
+
+/// Neither names nor the order in which they came say when files were changed last; of two at the same time the name does.
+#[test]
+fn files_are_read_in_order_of_their_last_change() {
+    let site = site(&local("order = \"mtime\""));
+    let now = SystemTime::now();
+    let at = |ago: u64, nanos: u64| now - Duration::from_secs(ago) - Duration::from_nanos(nanos);
+    let files = [
+        ("items5.csv", at(60, 0)),
+        ("items1.csv", at(60, 1000)),
+        ("items4.csv", at(7200, 0)),
+        ("items2.csv", at(86_400 * 400, 0)),
+        ("items3.csv", at(7200, 0)),
+    ];
+    for (name, changed) in files {
+        site.deliver(name, format!("ID;NAME\nA;{name}\n").as_bytes());
+        fs::File::options().write(true).open(site.path("inbox").join(name)).unwrap().set_modified(changed).unwrap();
+    }
+    let (run, code, said) = sync(&site);
+    assert_eq!((staged(&run), code), (5, 0), "{run}\n{said}");
+    let ledger = staging(&site);
+    let mut select = ledger.prepare("SELECT path FROM file ORDER BY turn").unwrap();
+    let paths: Vec<String> = select.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+    assert_eq!(paths, ["items2.csv", "items3.csv", "items4.csv", "items1.csv", "items5.csv"]);
+    let (trace, _) = site.json(&["trace", "items", "A"]);
+    assert_eq!(trace[0]["document"]["name"], "items5.csv", "what was changed last stands");
+    // By their names it would have been another.
+    let by_name = super::site(&local(""));
+    for (name, changed) in files {
+        by_name.deliver(name, format!("ID;NAME\nA;{name}\n").as_bytes());
+        fs::File::options().write(true).open(by_name.path("inbox").join(name)).unwrap().set_modified(changed).unwrap();
+    }
+    sync(&by_name);
+    let first: String =
+        staging(&by_name).query_row("SELECT path FROM file WHERE turn = 1", [], |row| row.get(0)).unwrap();
+    assert_eq!(first, "items1.csv");
 }
 
 #[test]

@@ -1,19 +1,18 @@
 //! Inboxes of thousands of files: the work grows with the number of files and not with its square, and no statement goes
 //! through a table that grows.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 
-use super::{letters, site, staged, sync};
+use super::{letters, site, staged, staging, sync};
 use crate::site::{Service, Site};
 
 /// How often each statement to the staging database was carried out while a service watched the inbox, until so many files
 /// count as done.
 fn statements(site: &Site, files: usize, done: &dyn Fn(&Service) -> usize) -> BTreeMap<String, u64> {
-    let level = "TOLLBRIDGE__TELEMETRY__LEVEL=info,tollbridge::staging::statements=trace";
-    let service = site.serve_by(&["env", "TOLLBRIDGE__TELEMETRY__LOG=json", level]);
+    let service = telling(site);
     let mut before = 0;
     while before < files {
         // However slow it is, it goes on.
@@ -21,7 +20,17 @@ fn statements(site: &Site, files: usize, done: &dyn Fn(&Service) -> usize) -> BT
     }
     assert_eq!(before, files);
     drop(service);
-    let log = std::fs::read_to_string(site.path("log")).unwrap();
+    counts(&std::fs::read_to_string(site.path("log")).unwrap())
+}
+
+/// A service whose log tells all statements.
+fn telling(site: &Site) -> Service {
+    let level = "TOLLBRIDGE__TELEMETRY__LEVEL=info,tollbridge::staging::statements=trace";
+    site.serve_by(&["env", "TOLLBRIDGE__TELEMETRY__LOG=json", level])
+}
+
+/// How often a log tells each statement.
+fn counts(log: &str) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
     for event in log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
         if let Some(sql) = event["sql"].as_str() {
@@ -34,10 +43,6 @@ fn statements(site: &Site, files: usize, done: &dyn Fn(&Service) -> usize) -> BT
 /// Files that were moved to the archive.
 fn archived(site: &Site, files: usize) -> BTreeMap<String, u64> {
     statements(site, files, &|_| site.listing("archive").len())
-}
-
-fn staging(site: &Site) -> Connection {
-    Connection::open_with_flags(site.path("var/staging.db"), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap()
 }
 
 /// Of the statements that are carried out for each file, those that go through a table that grows with files and records:
@@ -85,6 +90,15 @@ fn statements_that_go_through_all_files_are_found() {
     assert_eq!(all("SELECT id FROM file WHERE state = 'claimed'"), 0);
 }
 
+/// Does the same with few files and with many: the statements grow with the files, and none goes through all of them. Answers
+/// the site with many.
+fn grows((few, many): (usize, usize), run: &dyn Fn(usize) -> (Site, BTreeMap<String, u64>)) -> Site {
+    let ((_few, of_few), (site, of_many)) = (run(few), run(many));
+    assert_in_proportion(&of_few, &of_many, (few, many));
+    assert_eq!(scans(&site, &of_many, many), Vec::<String>::new());
+    site
+}
+
 /// The statements for many files are those for few, for each file. What is done now and then, with or without files, is less
 /// than that.
 fn assert_in_proportion(few: &BTreeMap<String, u64>, many: &BTreeMap<String, u64>, (from, to): (usize, usize)) {
@@ -105,13 +119,17 @@ fn watched(backend: &str) -> Site {
     site
 }
 
-/// Each file has a record that all have, and one of its own.
-fn fill(site: &Site, files: usize) {
+/// Each file has a record that all have, and one of its own, with what is said of them.
+fn fill(site: &Site, files: usize, of: &dyn Fn(usize) -> String) {
     // The last ones come first: the order is that of the names.
     for file in (0..files).rev() {
-        let content = format!("ID;NAME\n0;{file}\n{};x\n", file + 1);
+        let content = format!("ID;NAME\n0;{}\n", of(file));
         site.write(&format!("inbox/items{file:05}.csv"), content.as_bytes());
     }
+}
+
+fn own(file: usize) -> String {
+    format!("{file}\n{};x", file + 1)
 }
 
 #[test]
@@ -120,16 +138,13 @@ fn work_grows_with_the_files_and_no_faster() {
     const MANY: usize = 2000;
     let run = |files: usize| {
         let site = watched("");
-        fill(&site, files);
+        fill(&site, files, &own);
         let counts = archived(&site, files);
         assert_eq!(site.listing("inbox"), Vec::<String>::new());
         assert_eq!(letters(&site), []);
         (site, counts)
     };
-    let (_few, few) = run(FEW);
-    let (site, many) = run(MANY);
-    assert_in_proportion(&few, &many, (FEW, MANY));
-    assert_eq!(scans(&site, &many, MANY), Vec::<String>::new());
+    let site = grows((FEW, MANY), &run);
     // They were read in their order: the last one has the last word, and the records of their own came one after the other.
     let connection = staging(&site);
     let last: String = connection.query_row("SELECT payload FROM doc_1 WHERE key = '0'", [], |row| row.get(0)).unwrap();
@@ -148,7 +163,7 @@ fn an_inbox_that_cannot_be_emptied() {
     let run = |files: usize| {
         let site = watched("archive = \"full\"\n");
         site.write("full", b"this is no folder");
-        fill(&site, files);
+        fill(&site, files, &own);
         let (summary, code, said) = sync(&site);
         assert_eq!((staged(&summary), code), (2 * files as u64, 0), "{summary}\n{said}");
         // Another process finds them all, and knows them.
@@ -162,10 +177,7 @@ fn an_inbox_that_cannot_be_emptied() {
         assert_eq!(site.listing("inbox").len(), files);
         (site, counts)
     };
-    let (_few, few) = run(FEW);
-    let (site, many) = run(MANY);
-    assert_in_proportion(&few, &many, (FEW, MANY));
-    assert_eq!(scans(&site, &many, MANY), Vec::<String>::new());
+    let site = grows((FEW, MANY), &run);
     let runs: i64 = staging(&site).query_row("SELECT count(*) FROM run", [], |row| row.get(0)).unwrap();
     assert_eq!(runs, 1, "nothing was read again");
 }
@@ -207,12 +219,75 @@ fn the_highest_number_is_found_without_a_look_at_all() {
         assert_eq!(letters(&site), []);
         (site, counts)
     };
-    let (_few, few) = run(FEW);
-    let (site, many) = run(MANY);
-    assert_in_proportion(&few, &many, (FEW, MANY));
-    assert_eq!(scans(&site, &many, MANY), Vec::<String>::new());
+    let site = grows((FEW, MANY), &run);
     // One is missing.
     site.write("inbox/99999.TXT", format!("H{:05}\nE99999\n", MANY + 2).as_bytes());
     assert_eq!(site.json(&["sync", "batches"]).1, 1);
     assert_eq!(letters(&site).len(), 1);
+}
+
+/// A second version is told of each file that the first one has fetched, and of no others.
+#[test]
+fn a_version_that_is_fed_is_not_held_against_all_files() {
+    const FILES: usize = 60;
+    let site = watched("");
+    let mapping = std::fs::read_to_string(site.path("mappings/items.v1.toml")).unwrap();
+    site.write("mappings/items.v2.toml", mapping.replace("version = 1", "version = 2").as_bytes());
+    // One comes when the one before it is done.
+    let delivered = Cell::new(0);
+    let next = |_: &Service| {
+        let done = site.listing("archive").len();
+        if done == delivered.get() && done < FILES {
+            delivered.set(done + 1);
+            site.deliver(&format!("items{done:05}.csv"), format!("ID;NAME\n{done};x\n").as_bytes());
+        }
+        done
+    };
+    let counts = statements(&site, FILES, &next);
+    // The last one may not be fed yet when the service ends.
+    assert_eq!(scans(&site, &counts, FILES / 2), Vec::<String>::new());
+    let told =
+        |(sql, count): &(&String, &u64)| sql.contains("file.turn >") && sql.contains("NOT EXISTS") && **count >= 50;
+    assert_eq!(counts.iter().filter(told).count(), 1, "{counts:?}");
+    // What is missing still is seen by the next process, which holds them all against each other.
+    assert_eq!(site.json(&["sync", "items.v2"]).1, 0);
+    let fed = "SELECT count(*) FROM file JOIN resource ON resource.id = resource WHERE name = 'items.v2' AND state = 'staged'";
+    assert_eq!(staging(&site).query_row(fed, [], |row| row.get::<_, i64>(0)).unwrap(), FILES as i64);
+}
+
+/// For a dead letter the files are looked at that came after its own, and no list of all others.
+#[test]
+fn a_replay_does_not_go_through_the_ledger() {
+    let run = |files: usize| {
+        let site = site("[backends.erp.files]\ninbox = \"inbox\"\nstable_for = \"0s\"\n");
+        let strict = |most: u32| {
+            let mapping =
+                super::ITEMS.replace("id = {", "no = { from = \"NAME\", type = \"integer\", max = MAX }\nid = {");
+            site.write("mappings/items.v1.toml", mapping.replace("MAX", &most.to_string()).as_bytes());
+        };
+        strict(9999);
+        fill(&site, files, &|file| format!("{file}\n{};1", file + 1));
+        // A bad record, and two files behind it.
+        site.write("inbox/items90000.csv", b"ID;NAME\n0;10000\n");
+        site.write("inbox/items90001.csv", b"ID;NAME\nB;1\n");
+        site.write("inbox/items90002.csv", b"ID;NAME\nC;1\n");
+        assert_eq!(sync(&site).1, 1);
+        strict(10_000);
+        let (list, _) = site.json(&["dead-letters", "list"]);
+        let service = telling(&site);
+        service.until(|| (service.admin("GET", "/metrics").0 == 200).then_some(()));
+        let log = || std::fs::read_to_string(site.path("log")).unwrap();
+        let before = log().len();
+        let replay = service.admin("POST", &format!("/admin/v1/dead-letters/{}/replay", list[0]["id"]));
+        let said = log().split_off(before);
+        assert_eq!((replay.0, letters(&site)), (200, vec![]), "{replay:?}");
+        drop(service);
+        // Others go on looking after what is theirs.
+        let is_of_files = |sql: &str| sql.contains(" FROM file JOIN ") || sql.contains("UPDATE file ");
+        (site, counts(&said).into_iter().filter(|(sql, _)| is_of_files(sql)).collect::<BTreeMap<_, _>>())
+    };
+    let ((_few, few), (site, many)) = (run(20), run(300));
+    assert_eq!(few, many);
+    assert!(many.keys().any(|sql| sql.contains("file.turn > coalesce")), "{many:?}");
+    assert_eq!(scans(&site, &many, 1), Vec::<String>::new());
 }

@@ -12,6 +12,7 @@ mod rules;
 mod sftp;
 mod sshd;
 
+use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 
 use crate::site::Site;
@@ -62,6 +63,11 @@ fn sync(site: &Site) -> (Value, i32, String) {
 /// How many records a run staged.
 fn staged(run: &Value) -> u64 {
     run["staged"].as_u64().unwrap_or_else(|| panic!("{run}"))
+}
+
+/// The staging database of a site, to look into.
+fn staging(site: &Site) -> Connection {
+    Connection::open_with_flags(site.path("var/staging.db"), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap()
 }
 
 /// Open dead letters: code and file.

@@ -1,11 +1,12 @@
 //! The rules about whole files: duplicates, empty files, trailers that are still to come.
 
 use std::fs;
+use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use super::{items, letters, site, staged, sync};
+use super::{items, letters, site, staged, staging, sync};
 use crate::site::Site;
 
 fn local(more: &str) -> Site {
@@ -147,18 +148,29 @@ fn what_a_file_waits_for_is_said() {
     site.deliver("items1.csv", &items(0..1));
     site.deliver("items2.csv", &items(1..2));
     site.deliver("items2.csv.done", b"");
-    let (run, _, _) = sync(&site);
+    let at_once = ["sync", "items", "--wait", "0s"];
+    let run = site.json(&at_once).0.remove(0);
     assert_eq!(run["unsettled"], json!(["items1.csv", "items2.csv"]));
     let waiting = [
         "items1.csv waits for its done file items1.csv.done",
         "items2.csv waits for items1.csv, which comes before it",
     ];
     assert_eq!(run["waiting"], json!(waiting));
-    let said = site.run(&["sync", "items"]).stderr;
+    let said = site.run(&at_once).stderr;
     let said = String::from_utf8(said).unwrap();
     assert!(waiting.iter().all(|line| said.contains(line)) && !said.contains("still being written"), "{said}");
+    // A run that waits sees it come, and is over then: it does not wait for so long.
+    let mut patient = site.command(&["sync", "items", "--json", "--wait", "1h"]);
+    let patient = patient.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let runs = || staging(&site).query_row("SELECT count(*) FROM run", [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(runs(), 0, "nothing is read while a file is waited for");
     site.deliver("items1.csv.done", b"");
-    assert_eq!(staged(&sync(&site).0), 2);
+    let output = patient.wait_with_output().unwrap();
+    let run: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((staged(&run), &run["unsettled"], runs()), (2, &json!([]), 1), "{run}");
+    let wrong = site.run(&["sync", "items", "--wait", "soon"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("no length of time like"), "{wrong:?}");
 }
 
 /// A file that no mapping means is told wherever people look, once in the log, and is gone from there when it is gone.
@@ -187,7 +199,8 @@ fn files_that_no_mapping_reads_are_told() {
 
     site.deliver("ITMES1.CSV", &items(5..9));
     site.write("inbox/sub/<b>&.txt", b"x");
-    let command = site.run(&["sync", "--all"]);
+    // PRICES.csv has no done file, and is not waited for here.
+    let command = site.run(&["sync", "--all", "--wait", "0s"]);
     let line = "erp: no mapping reads 2 files: ITMES1.CSV, sub/<b>&.txt";
     assert_eq!(said(&command).matches(line).count(), 1, "{}", said(&command));
     assert_eq!(sync(&site).0["unclaimed"], json!({"files": 2, "first": ["ITMES1.CSV", "sub/<b>&.txt"]}));

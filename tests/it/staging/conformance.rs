@@ -41,7 +41,7 @@ pub(super) async fn every_question_about_an_unknown_resource_says_so(staging: Ar
     unknown(staging.file(&nobody, "f", 1, BlobId([0; 32])).await.map(drop));
     unknown(staging.runs(Some(&nobody), 1).await.map(drop));
     unknown(staging.files(Some(&nobody), 1).await.map(drop));
-    unknown(staging.files_to_feed(&nobody, &nobody, false).await.map(drop));
+    unknown(staging.files_to_feed(&nobody, &nobody, 0, false).await.map(drop));
     unknown(staging.dead_letter_counts(&nobody).await.map(drop));
     assert!(staging.runs(None, 9).await.unwrap().is_empty());
     staging.ping().await.unwrap();

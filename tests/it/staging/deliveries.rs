@@ -5,7 +5,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rusqlite::Connection;
 use tollbridge::record::BlobId;
-use tollbridge::staging::{Balance, ChangeKind, Checkpoint, FileEntry, FileState, NewFile, ResourceStatus, Staging};
+use tollbridge::staging::{
+    Balance, ChangeKind, Checkpoint, FileEntry, FileId, FileState, NewFile, ResourceStatus, Staging,
+};
 
 use super::support::{Reading, block_on, id, open};
 
@@ -107,7 +109,7 @@ fn one_ledger_is_held_against_another() {
         let second = Reading::begin(&staging, "orders.v2").await;
         let (from, own) = (first.resource.clone(), second.resource.clone());
         let waiting = async |all: bool| {
-            let files = staging.files_to_feed(&own, &from, all).await.unwrap();
+            let files = staging.files_to_feed(&own, &from, 0, all).await.unwrap();
             files.into_iter().map(|file| (file.path, file.resource == from)).collect::<Vec<_>>()
         };
         let is = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), true)).collect::<Vec<_>>();
@@ -123,6 +125,26 @@ fn one_ledger_is_held_against_another() {
         assert_eq!(waiting(false).await, is(&["in/ORD2.DAT"]));
         staging.note_delivery(first.file, "anew", "hash").await.unwrap();
         assert_eq!(waiting(false).await, is(&["in/ORD1.DAT", "in/ORD2.DAT"]));
+        // Behind a turn there are those that were finished after it, and one that was begun anew has another turn then.
+        let behind = async |turn: u64| {
+            let files = staging.files_to_feed(&own, &from, turn, false).await.unwrap();
+            files.into_iter().map(|file| (file.path, file.turn)).collect::<Vec<_>>()
+        };
+        let second = ("in/ORD2.DAT".to_owned(), Some(2));
+        assert_eq!((behind(1).await, behind(2).await), (vec![second.clone()], vec![]));
+        let after = async |file| {
+            let files = staging.files_after(file, 9).await.unwrap();
+            files.into_iter().map(|file| (file.path, file.turn)).collect::<Vec<_>>()
+        };
+        assert_eq!((after(first.file).await, after(next.file).await), (vec![second], vec![]));
+        staging.reopen_file(first.file).await.unwrap();
+        assert_eq!((behind(0).await.len(), after(next.file).await), (1, vec![]), "it is not finished");
+        let first_file = first.file;
+        finish(&Reading { run: next.run.clone(), ..first }, FileState::Staged).await;
+        let again = ("in/ORD1.DAT".to_owned(), Some(3));
+        assert_eq!((behind(2).await, after(next.file).await), (vec![again.clone()], vec![again]));
+        assert_eq!(staging.file_entry(first_file).await.unwrap().unwrap().turn, Some(3));
+        assert_eq!(staging.file_entry(FileId(99)).await.unwrap(), None);
     });
 }
 
@@ -134,19 +156,27 @@ fn a_database_of_the_first_version_becomes_todays() {
         let staging = open(&path);
         let mut reading = Reading::begin(&staging, "orders.v1").await;
         reading.stage(&[("1", "{}"), ("2", "{}")]).await;
+        let other = staging.claim_file(&reading.resource, "in/ORD2.DAT", 1000, BlobId([9; 32])).await.unwrap();
+        let (run, resource, checkpoint) = (reading.run.clone(), reading.resource.clone(), other.checkpoint);
+        let other = Reading { staging: staging.clone(), run, resource, file: other.id, blob: other.blob, checkpoint };
+        finish(&other, FileState::Staged).await;
         staging.files(Some(&reading.resource), 1).await.unwrap()[0].claimed_at
     });
     // As the first version left it.
     let connection = Connection::open(&path).unwrap();
     let back = "DROP TABLE seen; DROP TABLE snapshot; DROP TABLE source_position; DROP TABLE gone_1; \
                 ALTER TABLE feed_1 DROP COLUMN kind; ALTER TABLE resource DROP COLUMN forgotten; \
-                ALTER TABLE run DROP COLUMN deleted; ALTER TABLE run DROP COLUMN refused; ALTER TABLE run DROP COLUMN reads_since; ALTER TABLE run DROP COLUMN read_with; DROP TABLE vanished; ALTER TABLE indexed_field DROP COLUMN bounds; DROP TABLE live_read; DROP TABLE operation; DROP TABLE override; DROP TABLE audit; DROP TABLE file_sequence; DROP INDEX run_going_on; DROP INDEX file_by_blob; DROP INDEX file_unfinished; ALTER TABLE resource DROP COLUMN last_file_at; ALTER TABLE api_key DROP COLUMN claims; ALTER TABLE api_key DROP COLUMN expires_at; ALTER TABLE api_key DROP COLUMN last_used_at; ALTER TABLE api_key DROP COLUMN replaced_by; DROP TABLE written; DROP INDEX dead_letter_known; DROP INDEX dead_letter_waiting; ALTER TABLE dead_letter DROP COLUMN known_by; PRAGMA user_version = 1;";
+                ALTER TABLE run DROP COLUMN deleted; ALTER TABLE run DROP COLUMN refused; ALTER TABLE run DROP COLUMN reads_since; ALTER TABLE run DROP COLUMN read_with; DROP TABLE vanished; ALTER TABLE indexed_field DROP COLUMN bounds; DROP TABLE live_read; DROP TABLE operation; DROP TABLE override; DROP TABLE audit; DROP TABLE file_sequence; DROP INDEX file_by_turn; ALTER TABLE file DROP COLUMN turn; DROP INDEX run_going_on; DROP INDEX file_by_blob; DROP INDEX file_unfinished; ALTER TABLE resource DROP COLUMN last_file_at; ALTER TABLE api_key DROP COLUMN claims; ALTER TABLE api_key DROP COLUMN expires_at; ALTER TABLE api_key DROP COLUMN last_used_at; ALTER TABLE api_key DROP COLUMN replaced_by; DROP TABLE written; DROP INDEX dead_letter_known; DROP INDEX dead_letter_waiting; ALTER TABLE dead_letter DROP COLUMN known_by; PRAGMA user_version = 1;";
     connection.execute_batch(back).unwrap();
     drop(connection);
     block_on(async {
         let staging = open(&path);
         let status = status(&staging, "orders.v1").await;
         assert_eq!(status.last_file, Some(claimed_at));
+        // Files that were finished have had their turn.
+        let files = staging.files(Some(&id("orders.v1")), 9).await.unwrap();
+        let turns: Vec<_> = files.iter().map(|file| (file.path.as_str(), file.turn)).collect();
+        assert_eq!(turns, [("in/ORD2.DAT", Some(1)), ("in/ORD1.DAT", None)]);
         // Its runs are there, with what is counted since.
         let runs = staging.runs(None, 9).await.unwrap();
         let balance = Balance { read: 2, staged: 2, ..Balance::default() };

@@ -146,7 +146,12 @@ fn every_dialect_has_its_way() {
     check(wide(), &["a|", "c"], b"\"a|\"||\"c\"\r\n");
     let escaped = || Settings { escape: Some(b'\\'), ..without_header() };
     check(escaped(), &["say \"a\"", "c:\\d"], b"\"say \\\"a\\\"\",c:\\\\d\r\n");
+    // In the only column it would not be known whether a line end is missing there.
+    check(without_header(), &["a\u{feff}b"], "\"a\u{feff}b\"\r\n".as_bytes());
+    check(without_header(), &["a\u{feff}b", "c"], "a\u{feff}b,c\r\n".as_bytes());
     let bare = || Settings { quote: None, ..escaped() };
+    let fault = encoded(&compile(bare()), &[row(&["a\u{feff}b"])]).unwrap_err();
+    assert!(fault.contains("text without U+FEFF"), "{fault}");
     check(bare(), &["a,b", "\n"], b"\\a\\,b,\\\n\r\n");
     check(Settings { comment: Some("--".to_owned()), ..without_header() }, &["--x", "--"], b"\"--x\",--\r\n");
     check(Settings { line_end: LineEnd::Cr, ..without_header() }, &["a", "b"], b"a,b\r");

@@ -9,7 +9,7 @@ use super::super::row::{Cells, Marks, Row};
 use super::encode::dialect;
 use super::{check, compile, read_from, without_header};
 use crate::decode::csv::{Charset, Duplicates, HeaderMatch, LineEnd, Nul, Ragged, RepeatedHeader, Settings};
-use crate::decode::{CodePage, Decoder, Item, JsonOptions, Resume, StreamFault};
+use crate::decode::{CodePage, Item, JsonOptions, Resume, StreamFault};
 use crate::record::{Scope, Value};
 
 /// The two records of the table, at the lines where they stand.
@@ -175,54 +175,6 @@ fn a_header_in_the_middle() {
         [first, second, "skipped".to_owned(), r#"5 {"no":"3","name":"x"}"#.to_owned(), "skipped".to_owned()]
     );
     check(with(RepeatedHeader::Keep), b"a\na\n", &[r#"2 {"a":"a"}"#]);
-}
-
-/// Files that were appended to one another as they are, as `copy a+b` does: their byte order marks are no part of what stands
-/// behind the seams, and are counted.
-#[test]
-fn marks_in_the_middle() {
-    let joined = "\u{feff}no,name\n1,a\n\u{feff}no,name\n2,b\n\u{feff}\u{feff}\"3\",\u{feff}c\n\u{feff}\n\"\u{feff}4\",d\n\u{feff}";
-    let settings = || Settings { repeated_header: RepeatedHeader::Skip, ..Settings::default() };
-    let expected = [
-        r#"2 {"no":"1","name":"a"}"#,
-        "skipped",
-        r#"4 {"no":"2","name":"b"}"#,
-        "5 {\"no\":\"3\",\"name\":\"\u{feff}c\"}",
-        "skipped",
-        "7 {\"no\":\"\u{feff}4\",\"name\":\"d\"}",
-    ];
-    let count = |decoder: &Decoder, data: &[u8]| {
-        let mut reader = decoder.reader(Cursor::new(data), Resume::default()).unwrap();
-        while reader.next().unwrap().is_some() {}
-        reader.marks_within()
-    };
-    let units = |text: &str, unit: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(unit).collect::<Vec<u8>>();
-    for data in [joined.as_bytes().to_vec(), units(joined, u16::to_le_bytes), units(joined, u16::to_be_bytes)] {
-        let decoder = compile(settings());
-        assert_eq!(read_from(&decoder, &data, Resume::default()), expected);
-        assert_eq!(count(&decoder, &data), 5);
-        // Wherever reading goes on, it goes on with the same.
-        let mut reader = decoder.reader(Cursor::new(&data), Resume::default()).unwrap();
-        for index in 0..expected.len() {
-            assert_eq!(read_from(&decoder, &data, reader.resume_point()), expected[index..]);
-            reader.next().unwrap();
-        }
-    }
-    // Where no header is, the first row says how many columns there are, also behind blank lines and marks.
-    let bare = compile(without_header());
-    let rows = "\u{feff}\n\u{feff}1,a\n\u{feff}2,b";
-    let two = r#"3 {"column_1":"2","column_2":"b"}"#;
-    assert_eq!(
-        read_from(&bare, rows.as_bytes(), Resume::default()),
-        ["skipped", r#"2 {"column_1":"1","column_2":"a"}"#, two]
-    );
-    assert_eq!((count(&bare, rows.as_bytes()), count(&bare, b"\xEF\xBB\xBF1,a\n\xEF\xBB")), (2, 0));
-    // A comment, and lines before the header.
-    let noted = Settings { comment: Some("#".to_owned()), preamble_lines: 1, ..Settings::default() };
-    check(noted, "Items\n\u{feff}no\n\u{feff}#a\n1\n".as_bytes(), &["skipped", r#"4 {"no":"1"}"#]);
-    // In other encodings these bytes are letters.
-    let latin = Settings { encoding: CodePage::find("windows-1252").unwrap().into(), ..without_header() };
-    check(latin, b"a\n\xEF\xBB\xBFb\n", &[r#"1 {"column_1":"a"}"#, "2 {\"column_1\":\"\u{ef}\u{bb}\u{bf}b\"}"]);
 }
 
 #[test]

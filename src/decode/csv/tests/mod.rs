@@ -1,6 +1,7 @@
 //! Rows that other programs write, rows that are broken, and that reading goes on behind them.
 
 mod encode;
+mod marks;
 mod mess;
 
 use std::io::Cursor;

@@ -158,6 +158,22 @@ fn many_small_texts() {
     assert_eq!(all(with(64 << 20), &content).len(), 250);
 }
 
+/// A number takes what it takes in a list and laid out, and no more; what is said of too many is enough for them.
+#[test]
+fn many_numbers() {
+    let number = 1.5f64.to_le_bytes();
+    let cells: Vec<_> =
+        (0..=249).flat_map(|row| (0..=249).map(move |column| cell(0x0203, row, column, 0, &number))).collect();
+    let content = workbook_with(&[], 1252, b"S", &cells);
+    let with = |max_mib: u64| Settings { header: false, max_bytes: max_mib << 20, ..Settings::default() };
+    let needed = (62_500 * (32 + 40)) / (1 << 20) + 1;
+    let found = all(with(needed - 1), &content);
+    let expected = format!("more than {} MiB, and may have no more: raise `max_mib` to {needed}, or", needed - 1);
+    assert!(found.len() == 1 && found[0].contains(&expected), "{found:?}");
+    let found = all(with(needed), &content);
+    assert!(found.len() == 250 && found[249].starts_with(r#"{"A":1.5,"B":1.5,"#), "{}", found.len());
+}
+
 /// Days of workbooks that count from 1904 on, and lengths of time.
 #[test]
 fn days_from_1904_on() {
