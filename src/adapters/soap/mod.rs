@@ -57,7 +57,7 @@ pub use config::{
 pub use error::{Fault, SoapError};
 pub use mask::{mask, mask_with};
 pub use security::{PasswordType, UsernameToken};
-pub use stream::{StreamReader, Streamed};
+pub use stream::{Late, StreamReader, Streamed};
 
 /// Which SOAP an envelope is of; it decides the header fields beside it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -307,18 +307,22 @@ impl Service {
         // Without the account's secret there is no call.
         let prepared = self.prepare(request, pass)?;
         let call = permit.begin();
-        let mut answered = pin!(self.exchange(prepared, request, deadline));
-        let in_time = deadline.min(Instant::now() + self.config.timeout);
-        let answered = match timeout_at(in_time, &mut answered).await {
-            Ok(answered) => Ok(answered),
-            Err(_) => {
-                call.overdue();
-                timeout_at(deadline, answered).await
-            }
-        };
-        let result = answered.unwrap_or_else(|_| Err(self.silent()));
+        let answered = self.in_time(&call, deadline, self.exchange(prepared, request, deadline)).await;
+        let result = answered.unwrap_or_else(|| Err(self.silent()));
         end(call, result.as_ref().err(), &request.trouble);
         result
+    }
+
+    /// Waits for what comes of a call. When the time of the call is over its gate is told, and it is waited for on, until
+    /// `deadline`.
+    async fn in_time<T>(&self, call: &Call<'_>, deadline: Instant, awaited: impl Future<Output = T>) -> Option<T> {
+        let mut awaited = pin!(awaited);
+        let in_time = deadline.min(Instant::now() + self.config.timeout);
+        if let Ok(done) = timeout_at(in_time, &mut awaited).await {
+            return Some(done);
+        }
+        call.overdue();
+        timeout_at(deadline, awaited).await.ok()
     }
 
     fn silent(&self) -> SoapError {
