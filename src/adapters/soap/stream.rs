@@ -12,6 +12,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::answer::ending::{self, Ending};
 use super::answer::{Answer, Head, Leniency, Parts, envelope, multipart, odd_head, weigh};
 use super::body::Body;
+use super::guard::Turn;
+use super::pass::Pass;
 use super::{Request, Service, SoapError, borne, end, mask};
 use crate::gate::{Call, Permit};
 
@@ -150,16 +152,21 @@ impl Service {
 
     async fn flow(&self, permit: &Permit, request: &Request, outlet: &mut Outlet) -> Result<(), SoapError> {
         let deadline = Instant::now() + self.longest();
-        let mut has_tried = false;
+        let (mut has_tried, mut turn) = (false, None);
         loop {
-            let pass = timeout_at(deadline, self.enter(permit, deadline)).await.map_err(|_| self.silent())??;
+            let entered = timeout_at(deadline, self.enter(permit, deadline)).await.map_err(|_| self.silent())??;
+            let pass = Pass { may_be_over: !has_tried, ..entered };
+            self.turn(&mut turn, request, deadline).await?;
             let prepared = self.prepare(request, &pass)?;
             let call = permit.begin();
-            let result = self.flow_once(prepared, request, deadline, outlet, &call).await;
+            let result = self.flow_once(prepared, request, deadline, outlet, (&call, &mut turn)).await;
+            self.learn(&mut turn, result.as_ref().err(), pass.may_be_over());
             end(call, result.as_ref().err(), &request.trouble);
             match result {
                 Err(error) if !has_tried && outlet.begun.is_some() && self.is_over(&error, &pass).await => {
                     has_tried = true;
+                    // Logging in has a turn of its own.
+                    turn.take_if(|_| pass.session.is_some());
                 }
                 result => return result,
             }
@@ -172,7 +179,7 @@ impl Service {
         request: &Request,
         deadline: Instant,
         outlet: &mut Outlet,
-        call: &Call<'_>,
+        (call, turn): (&Call<'_>, &mut Option<Turn>),
     ) -> Result<(), SoapError> {
         let looking = async {
             let (response, mut line) = self.lines.send(prepared, deadline).await?;
@@ -194,6 +201,8 @@ impl Service {
             Ok(begun) => begun,
             Err(error) => return self.after(call, body, error, deadline).await,
         };
+        // The others need not wait for all of it.
+        self.learn(turn, None, false);
         let (mut decoder, first) = match begun {
             Looked::Whole(answer) => {
                 outlet.begin(Ok((answer.parts, answer.leniencies)));

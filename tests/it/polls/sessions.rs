@@ -2,11 +2,14 @@
 
 use serde_json::Value;
 
-use super::typed::started;
+use super::typed::{problem, started};
 use super::{keys, site_at, sync};
 use crate::support::soap::{PASSWORD, SoapServer};
 
 const SOAP: &str = "http://schemas.xmlsoap.org/soap/envelope/";
+
+const LIVE: &str =
+    "operation = \"GetOrder\"\nrequest = { Number = \"{no}\" }\nrecord_path = \"/GetOrderResponse/GetOrderResult\"";
 
 /// Logging in by `login`, an element in the service's namespace.
 fn session(namespace: &str, more: &str) -> String {
@@ -93,4 +96,36 @@ fn cookies_that_are_used_up_are_asked_for_once_and_the_page_again() {
     assert_eq!(summary["staged"].as_u64(), Some(25), "{summary}");
     // Seven pages, three a session.
     assert_eq!((server.count("logins"), server.count("calls")), (3, 7 + 3 + 2));
+}
+
+/// A password that goes with every call is not sent with every call either once it was refused.
+#[test]
+fn a_wrong_password_of_http_is_left_alone_and_told() {
+    let server = SoapServer::spyne(&[]);
+    let soap = "wsdl = \"orders.wsdl\"\nbasic = { username = \"svc\", password = { file = \"password\" } }";
+    let site = site_at(&server.url("basic"), soap, &mapping("").replace("operation = \"ListOrders\"", LIVE));
+    site.write("password", b"wr0ng");
+    let wsdl = ureq::get(server.url("soap11?wsdl")).call().unwrap().body_mut().read_to_string().unwrap();
+    site.write("orders.wsdl", wsdl.as_bytes());
+    let (service, key) = started(&site);
+    for number in 1..=8 {
+        let problem = problem(&service, &format!("/v1/items/{number}"), &key);
+        assert_eq!(problem["status"], 502, "{problem}");
+        assert!(problem["detail"].as_str().is_some_and(|told| told.contains("does not take the account")), "{problem}");
+    }
+    // Five seconds may have passed on a machine that is busy.
+    let calls = server.count("calls");
+    assert!((1..=2).contains(&calls), "{calls}");
+    let health = || -> Value { serde_json::from_str(&service.get("/health/backends", &key).unwrap()).unwrap() };
+    let told = service.until(|| Some(health()["data"][0].clone()).filter(|found| !found["reason"].is_null()));
+    assert_eq!((&told["reachable"], &told["reason"]), (&true.into(), &"login_refused".into()), "{told}");
+    assert!(told["next_login_at"].as_str().is_some_and(|at| at.ends_with('Z')), "{told}");
+    assert_eq!(told["breaker"], "closed", "{told}");
+    // Each process tries it for itself.
+    let doctor = String::from_utf8(site.run(&["doctor", "erp"]).stdout).unwrap();
+    assert!(doctor.contains("does not take our account") && doctor.contains("every quarter of an hour"), "{doctor}");
+    site.write("password", PASSWORD.as_bytes());
+    assert!(service.get("/v1/items/7", &key).unwrap().contains('7'));
+    service.until(|| Some(()).filter(|()| health()["data"][0]["reason"].is_null()));
+    assert!(health()["data"][0]["next_login_at"].is_null());
 }
