@@ -100,7 +100,7 @@ impl Service {
             addressing_action: "".into(),
             is_one_way: false,
             attachments: Vec::new(),
-            is_package: false,
+            is_package: session.is_package.unwrap_or(false),
             trouble: Trouble::default(),
             is_strict: false,
         };

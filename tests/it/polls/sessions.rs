@@ -8,6 +8,10 @@ use crate::support::soap::{PASSWORD, SoapServer};
 
 const SOAP: &str = "http://schemas.xmlsoap.org/soap/envelope/";
 
+/// The session's token in a block of SOAP's header.
+const CARRIER: &str = "operation = \"Login\"\ntoken = \"LoginResult\"\nexpired = [\"SessionExpired\"]\n\
+    element = \"<o:Session xmlns:o='urn:tollbridge:orders'><o:Token>{token}</o:Token></o:Session>\"";
+
 const LIVE: &str =
     "operation = \"GetOrder\"\nrequest = { Number = \"{no}\" }\nrecord_path = \"/GetOrderResponse/GetOrderResult\"";
 
@@ -128,4 +132,35 @@ fn a_wrong_password_of_http_is_left_alone_and_told() {
     assert!(service.get("/v1/items/7", &key).unwrap().contains('7'));
     service.until(|| Some(()).filter(|()| health()["data"][0]["reason"].is_null()));
     assert!(health()["data"][0]["next_login_at"].is_null());
+}
+
+/// Where a policy demands MTOM, one logs in by a package as well; also where only somebody looks.
+#[test]
+fn a_login_goes_as_a_package_where_the_policy_demands_it() {
+    let server = SoapServer::spyne(&["--token-calls", "1000"]);
+    let mapping = mapping("").replace("operation = \"ListOrders\"", LIVE);
+    let site = |more: &str, is_policed: bool| {
+        let carrier = format!("{CARRIER}\n{more}");
+        let site = site_at(&server.url("packaged-session"), &session("urn:tollbridge:orders", &carrier), &mapping);
+        site.write("password", PASSWORD.as_bytes());
+        let wsdl = ureq::get(server.url("soap11?wsdl")).call().unwrap().body_mut().read_to_string().unwrap();
+        site.write("orders.wsdl", if is_policed { super::packaged::with_policy(&wsdl) } else { wsdl }.as_bytes());
+        site
+    };
+    let policed = site("", true);
+    let (service, key) = started(&policed);
+    assert!(service.get("/v1/items/7", &key).is_ok_and(|item| item.contains('7')));
+    let doctor = policed.run(&["doctor", "erp"]);
+    let said = String::from_utf8_lossy(&doctor.stdout);
+    assert!(said.contains("it lets us in"), "{said}");
+    assert_eq!((server.count("logins"), server.count("plain")), (2, 0));
+    drop(service);
+    // Without one it does not, and what is written counts before both.
+    for (more, is_policed, plain) in [("", false, 1), ("mtom = true", false, 0), ("mtom = false", true, 1)] {
+        let before = server.count("plain");
+        let said = site(more, is_policed).run(&["doctor", "erp"]);
+        let said = String::from_utf8_lossy(&said.stdout);
+        assert_eq!(said.contains("it lets us in"), plain == 0, "{more}: {said}");
+        assert_eq!(server.count("plain") - before, plain, "{more}");
+    }
 }
