@@ -156,9 +156,16 @@ fn a_login_goes_as_a_package_where_the_policy_demands_it() {
     assert_eq!((server.count("logins"), server.count("plain")), (2, 0));
     drop(service);
     // Without one it does not, and what is written counts before both.
-    for (more, is_policed, plain) in [("", false, 1), ("mtom = true", false, 0), ("mtom = false", true, 1)] {
+    for (more, is_policed, plain) in
+        [("", false, 1), ("mtom = true", false, 0), ("mtom = false", true, 1), ("# by its element", true, 0)]
+    {
         let before = server.count("plain");
-        let said = site(more, is_policed).run(&["doctor", "erp"]);
+        let site = site(more, is_policed);
+        if more.starts_with('#') {
+            let config = std::fs::read_to_string(site.path("tollbridge.toml")).unwrap();
+            site.write("tollbridge.toml", config.replace("operation = \"Login\"\n", "").as_bytes());
+        }
+        let said = site.run(&["doctor", "erp"]);
         let said = String::from_utf8_lossy(&said.stdout);
         assert_eq!(said.contains("it lets us in"), plain == 0, "{more}: {said}");
         assert_eq!(server.count("plain") - before, plain, "{more}");

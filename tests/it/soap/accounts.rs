@@ -258,6 +258,40 @@ async fn a_token_that_is_over_speaks_against_nobody() {
     assert_eq!((giver.requests().len(), calls(&service)), (8, 15));
 }
 
+/// A description that lies behind the account is fetched with it, and is not asked for with one that was refused.
+#[tokio::test]
+async fn a_description_is_fetched_with_the_account() {
+    let giver = Raw::start(|_, _| {
+        let token = b"{\"access_token\":\"for-us\",\"token_type\":\"Bearer\",\"expires_in\":3600}";
+        Say::Bytes(http("200 OK", "Content-Type: application/json\r\n", token))
+    });
+    let service = Raw::start(|_, request| match request.contains("Bearer for-us\r\n") {
+        true => Say::Bytes(http("200 OK", "Content-Type: text/xml\r\n", b"<definitions/>")),
+        false => denied(),
+    });
+    let oauth = format!(
+        "oauth2 = {{ token_url = \"{}\", client_id = \"tb\", client_secret = {{ file = \"password\" }} }}",
+        giver.url()
+    );
+    let fetch = async |lines: &str| {
+        let door = Door::to(&service.url(), lines);
+        let permit = door.permit().await;
+        let fetched = door.service.document(&permit, &format!("{}?wsdl", service.url()), 1 << 20).await;
+        fetched.map(|fetched| fetched.bytes)
+    };
+    assert_eq!(fetch(&oauth).await.as_deref(), Ok(&b"<definitions/>"[..]));
+    assert_eq!((giver.requests().len(), service.requests().len()), (1, 1));
+    let began = Instant::now();
+    assert!(fetch(BASIC).await.is_err_and(|told| told.contains("status 401")));
+    let again = fetch(BASIC).await;
+    holds(
+        began + Duration::from_secs(5),
+        again.is_err_and(|told| told.contains(LEFT_ALONE)),
+        "it is not fetched again",
+    );
+    holds(began + Duration::from_secs(5), service.requests().len() == 2, "it was not asked for again");
+}
+
 /// What has no action is told apart by what is called.
 #[tokio::test]
 async fn operations_without_an_action_are_told_apart() {

@@ -274,3 +274,34 @@ async fn junk_behind_a_large_answer_is_found() {
         door.rests().await;
     }
 }
+
+/// An answer that does not say how long it is: in chunks, which may end anywhere, compressed or not.
+#[tokio::test]
+async fn answers_come_in_chunks() {
+    let text = large(200 << 10);
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(text.as_bytes()).unwrap();
+    for (body, fields) in [(text.clone().into_bytes(), ""), (gzip.finish().unwrap(), "Content-Encoding: gzip\r\n")] {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\n{fields}Transfer-Encoding: chunked\r\n\r\n");
+        let mut whole = head.into_bytes();
+        for chunk in body.chunks(997) {
+            whole.extend_from_slice(format!("{:x};note=1\r\n", chunk.len()).as_bytes());
+            whole.extend_from_slice(chunk);
+            whole.extend_from_slice(b"\r\n");
+        }
+        let cut = whole[..whole.len() - 2].to_vec();
+        whole.extend_from_slice(b"0\r\nX-Trailer: 1\r\n\r\n");
+        let half = whole.len() / 2;
+        let raw =
+            Raw::saying(Say::Pieces(vec![whole[..half].to_vec(), whole[half..].to_vec()], Duration::from_millis(20)));
+        let door = Door::to(&raw.url(), "");
+        let (read, error) = all(streamed(&door).await.unwrap()).await;
+        assert!(error.is_none() && read == text.as_bytes(), "{fields}: {error:?}");
+        assert!(door.ask(&question()).await == text, "{fields}");
+        // One that ends without its last chunk is not whole.
+        let door = Door::to(&Raw::saying(Say::Bytes(cut)).url(), "");
+        let (_, error) = all(streamed(&door).await.unwrap()).await;
+        assert!(matches!(error, Some(SoapError::Cut { .. })), "{fields}: {error:?}");
+        assert!(matches!(door.call(&question()).await, Err(SoapError::Cut { .. })), "{fields}");
+    }
+}
