@@ -243,14 +243,18 @@ async fn an_answer_that_begins_too_late_is_read_and_told_to_the_gate() {
 /// What stands behind an envelope that came piece by piece is found as well, and is not given out.
 #[tokio::test]
 async fn junk_behind_a_large_answer_is_found() {
-    let text = large(300 << 10);
-    for (behind, is_junk) in [
-        ("", false),
-        ("\r\n  ", false),
-        ("\n<!-- served by x -->\n", false),
-        ("<script>x</script>", true),
-        (&text, true),
-        (&"Notice: x\n".repeat(50_000), true),
+    let (text, small) = (large(300 << 10), large(1 << 10));
+    let notices = "Notice: x\n".repeat(50_000);
+    for (text, behind, is_junk) in [
+        (&text, "", false),
+        (&text, "\r\n  ", false),
+        (&text, "\n<!-- served by x -->\n", false),
+        (&text, "<script>x</script>", true),
+        (&text, &text, true),
+        (&text, &notices, true),
+        // What is more than the envelope itself.
+        (&small, &notices, true),
+        (&small, &" ".repeat(200 << 10), false),
     ] {
         let raw =
             Raw::saying(Say::Bytes(http("200 OK", "Content-Type: text/xml\r\n", format!("{text}{behind}").as_bytes())));
