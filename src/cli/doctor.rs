@@ -22,11 +22,12 @@ pub(super) struct Options {
 
 /// 0: all is well; 1: it can be reached, and something is wrong; 2: usage or configuration; 3: it cannot be reached.
 pub(super) async fn run(context: &Context, options: &Options) -> Exit {
-    let config = match context.load_alone() {
+    let mut config = match context.load_alone() {
         Ok(config) => config,
         Err(exit) => return exit,
     };
     let Some(backend) = &options.backend else { return issuers(context, &config).await };
+    config::settle_logins(&mut config);
     // A broken mapping is no reason not to look at the backend.
     let plans = config::look(&config.path, config::environment()).ok().map(|loaded| loaded.plans);
     let findings = match Entrance::to(&config, backend).await {

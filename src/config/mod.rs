@@ -183,6 +183,15 @@ pub fn wsdl_of(config: &Config, backend: &str) -> Option<WsdlState> {
     Wsdls::read(&config.backends, &config.staging.sqlite, Keeping::Look).get(backend).cloned()
 }
 
+/// Has sessions log in as the WSDLs say, whatever the mappings are like.
+pub fn settle_logins(config: &mut Config) {
+    if !wsdls::has_unsettled_logins(&config.backends) {
+        return;
+    }
+    let wsdls = Wsdls::read(&config.backends, &config.staging.sqlite, Keeping::Look);
+    wsdls::settle_logins(&mut config.backends, &wsdls);
+}
+
 /// Reads the configuration and all mappings. `environment` are the variables that may override values.
 pub fn load(path: &Path, environment: impl IntoIterator<Item = (String, String)>) -> Result<Loaded, LoadError> {
     load_keeping(path, environment, Keeping::Keep)
@@ -200,11 +209,15 @@ fn load_keeping(
 ) -> Result<Loaded, LoadError> {
     let faults = Faults::new();
     let root = parse_file(path, environment, &faults)?;
-    let config = read(path, &root, &faults);
+    let mut config = read(path, &root, &faults);
     // The mappings are judged even where the configuration has faults of its own.
     let folder = base(path).join(sections::mappings_folder(&root));
-    let wsdls = match &config {
-        Some(config) => Wsdls::read(&config.backends, &config.staging.sqlite, keeping),
+    let wsdls = match &mut config {
+        Some(config) => {
+            let wsdls = Wsdls::read(&config.backends, &config.staging.sqlite, keeping);
+            wsdls::settle_logins(&mut config.backends, &wsdls);
+            wsdls
+        }
         None => Wsdls::default(),
     };
     let (plans, withheld) = mappings::load(&folder, &sections::backend_kinds(&root), &wsdls, &faults);

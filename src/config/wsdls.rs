@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::BackendConfig;
 use crate::adapters::{AdapterConfig, soap};
 use crate::mapping::{ServiceWsdl, Services};
-use crate::wsdl::{self, Choice, ImportFault, Offline, SoapVersion, Store, Wsdl};
+use crate::wsdl::{self, Choice, ImportFault, Offline, Operation, SoapVersion, Store, Wsdl};
 
 /// The WSDLs of all backends that name one.
 #[derive(Clone, Debug, Default)]
@@ -79,7 +79,48 @@ impl Wsdls {
     }
 }
 
+/// Whether a session does not say how it logs in.
+pub(super) fn has_unsettled_logins(backends: &BTreeMap<String, BackendConfig>) -> bool {
+    backends.values().any(|backend| match &backend.adapter {
+        AdapterConfig::Soap(config) => config.session.as_ref().is_some_and(|session| session.is_package.is_none()),
+        _ => false,
+    })
+}
+
+/// Has each session that does not say it log in by an XOP package (MTOM) where its WSDL demands that.
+pub(super) fn settle_logins(backends: &mut BTreeMap<String, BackendConfig>, wsdls: &Wsdls) {
+    for (name, backend) in backends {
+        if let (AdapterConfig::Soap(config), Some(state)) = (&mut backend.adapter, wsdls.get(name))
+            && let Some(session) = &mut config.session
+            && session.is_package.is_none()
+        {
+            session.is_package = Some(state.demands_package(session));
+        }
+    }
+}
+
 impl WsdlState {
+    /// Whether a policy demands that one logs in by an XOP package. An operation that the WSDL does not have goes as all others
+    /// do.
+    fn demands_package(&self, session: &soap::Session) -> bool {
+        let Some(wsdl) = &self.wsdl else { return false };
+        let at_port =
+            |operation: &&Arc<Operation>| self.choice.port.as_ref().is_none_or(|port| **port == *operation.port);
+        let element = session.element();
+        let is_login = |operation: &&Arc<Operation>| match session.action.as_str() {
+            "" => {
+                let root = operation.input.body.root.as_ref().map(|root| wsdl.types.names.local(root.name.local));
+                root.is_some() && root == element.as_deref()
+            }
+            action => *operation.action == *action,
+        };
+        let operations = || wsdl.operations.iter().filter(at_port);
+        if operations().any(|operation| is_login(&operation)) {
+            return operations().filter(is_login).any(|operation| operation.requires_mtom);
+        }
+        operations().next().is_some() && operations().all(|operation| operation.requires_mtom)
+    }
+
     /// How many things are missing or odd.
     pub fn findings(&self) -> usize {
         let of =

@@ -49,8 +49,8 @@ impl Service {
         head.header(CONTENT_TYPE, content_type).body(Full::new(body)).map_err(|error| unsendable(&error))
     }
 
-    /// What every request to the service begins with. Secrets are read anew each time.
-    pub(super) fn head(&self, method: Method, pass: &Pass) -> Result<hyper::http::request::Builder, SoapError> {
+    /// What every request to the service begins with, without our account.
+    pub(super) fn bare_head(&self, method: Method) -> Result<hyper::http::request::Builder, SoapError> {
         let endpoint = &self.config.endpoint;
         let coding = if self.config.takes_compressed { "gzip, deflate" } else { "identity" };
         let mut head = HttpRequest::builder()
@@ -67,6 +67,12 @@ impl Service {
                 Field::Secret(secret) => head.header(name, self.sensitive(secret.reveal()?.reveal())?),
             };
         }
+        Ok(head)
+    }
+
+    /// The same with our account. Secrets are read anew each time.
+    pub(super) fn head(&self, method: Method, pass: &Pass) -> Result<hyper::http::request::Builder, SoapError> {
+        let mut head = self.bare_head(method)?;
         for (name, value) in pass.session.iter().flat_map(|session| &session.fields) {
             head = head.header(name, value);
         }

@@ -71,7 +71,8 @@ impl Service {
                     }
                     _ => "hold `endpoint` and the account against what the service's owner says",
                 };
-                findings.extend(doubts.into_iter().map(|doubt| Finding::wrong("answer", doubt, remedy)));
+                let remedy = self.with_word_on_trying(remedy);
+                findings.extend(doubts.into_iter().map(|doubt| Finding::wrong("answer", doubt, remedy.as_str())));
                 return findings;
             }
             Err(error) => {
@@ -185,13 +186,14 @@ impl Service {
             }
             Err(_) => return Some(unanswered(&self.silent())),
         };
-        let has_account = self.config.wsse.as_ref().is_some_and(|wsse| wsse.writes());
-        if !has_account && pass.session.is_none() && pass.token.is_none() {
-            return None;
+        let writes_wsse = self.config.wsse.as_ref().is_some_and(|wsse| wsse.writes());
+        // Many a service looks at no account where it is asked by a GET.
+        let has_account = matches!(self.config.login, Login::Basic { .. }) || self.config.account.is_some();
+        if !writes_wsse && !has_account {
+            let is_in = pass.session.is_some() || pass.token.is_some();
+            return is_in.then(|| Finding::well("login", "it lets us in"));
         }
-        if !has_account {
-            return Some(Finding::well("login", "it lets us in"));
-        }
+        let what = if writes_wsse { "our WS-Security header" } else { "our account" };
         let request = Request {
             envelope: Bytes::from(format!(
                 "<s:Envelope xmlns:s=\"{}\"><s:Body><Hello xmlns=\"urn:tollbridge:doctor\"/></s:Body>\
@@ -207,17 +209,38 @@ impl Service {
             trouble: Trouble::default(),
             is_strict: false,
         };
-        match self.attempt(permit, &request, &pass, deadline).await {
-            Err(SoapError::Fault(fault)) => Some(refused(&fault)),
-            Ok(_) => Some(Finding::well("login", "it takes our WS-Security header")),
+        match self.attempt(permit, &request, &pass, &mut None, deadline).await {
+            Err(error) if self.is_refusal(&error) && !writes_wsse => {
+                let remedy = "hold the account's name and password against what the service's owner says";
+                Some(Finding::wrong("login", error.to_string(), self.with_word_on_trying(remedy)))
+            }
+            Err(SoapError::Fault(fault)) if writes_wsse => {
+                let mut finding = refused(&fault);
+                finding.remedy = finding.remedy.map(|remedy| self.with_word_on_trying(&remedy));
+                Some(finding)
+            }
+            Err(SoapError::Fault(_)) => Some(Finding::well("login", "it says nothing against our account")),
+            Ok(_) => Some(Finding::well("login", format!("it takes {what}"))),
             // An operation that it does not know is too much for many a service.
-            Err(SoapError::NoEnvelope { status: 500.., found }) => Some(Finding::well(
+            Err(SoapError::NoEnvelope { status: 415 | 500.., found }) => Some(Finding::well(
                 "login",
-                format!(
-                    "it says nothing against our WS-Security header; to an operation that it does not have it answers {found}"
-                ),
+                format!("it says nothing against {what}; to an operation that it does not have it answers {found}"),
             )),
             Err(error) => Some(unanswered(&error)),
+        }
+    }
+}
+
+impl Service {
+    /// A remedy, with what a service that runs does meanwhile where it does not take our account.
+    fn with_word_on_trying(&self, remedy: &str) -> String {
+        let is_refused = self.guard().ok().flatten().is_some_and(|guard| guard.refused_until().is_some());
+        match is_refused {
+            true => format!(
+                "{remedy}; a service that runs leaves an account alone that is refused, so that it is not locked: it tries it \
+                 again after 5 s, after 2½ minutes, and then every quarter of an hour, and at once when the secret is another"
+            ),
+            false => remedy.to_owned(),
         }
     }
 }
@@ -302,7 +325,14 @@ fn unanswered(error: &SoapError) -> Finding {
         SoapError::Login { reason, .. } if reason.contains("not NTLM") => {
             "write the way in that it names: `basic` for Basic; for Kerberos alone put a proxy in front that speaks it"
         }
-        SoapError::Login { reason, .. } if reason.contains("so that the domain does not lock it, it is not tried") => {
+        SoapError::Login { reason, .. }
+            if [
+                "so that the domain does not lock it, it is not tried",
+                "so that the account is not locked, it is not",
+            ]
+            .iter()
+            .any(|words| reason.contains(words)) =>
+        {
             "correct name or password; a new password is tried at once"
         }
         SoapError::Login { .. } => "hold the account against what the service's or the token server's owner says",

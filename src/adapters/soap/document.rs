@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{ACCEPT_ENCODING, HOST, HeaderValue, USER_AGENT};
 use hyper::{Method, Request as HttpRequest};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::config::Endpoint;
 use super::connection::Lines;
@@ -20,9 +20,20 @@ impl Service {
         let endpoint = Endpoint::parse(url)?;
         let own = &self.config.endpoint;
         let is_own = endpoint.is_secure == own.is_secure && endpoint.authority == own.authority;
+        let deadline = Instant::now() + self.longest();
+        let told = |error: SoapError| error.to_string();
+        let guard = if is_own { self.guard_of_get().map_err(told)? } else { None };
+        let mut turn = match guard {
+            Some(guard) => {
+                let turn = guard.enter(&format!("GET {}", endpoint.path), deadline).await;
+                Some(turn.map_err(|barred| told(self.barred(&barred)))?)
+            }
+            None => None,
+        };
         let head = match is_own {
             true => {
-                self.head(Method::GET, &Pass::default()).map_err(|error| error.to_string())?.uri(endpoint.path.clone())
+                let pass = Pass { token: self.token().await.map_err(told)?, ..Pass::default() };
+                self.head(Method::GET, &pass).map_err(told)?.uri(endpoint.path.clone())
             }
             false => HttpRequest::builder()
                 .method(Method::GET)
@@ -36,15 +47,18 @@ impl Service {
         let lines = Lines::new(&endpoint, self.config.ca.as_ref(), own_certificate, self.config.timeout);
         let lines = lines.with_ntlm(self.lines.ntlm.clone().filter(|_| is_own));
         let call = permit.begin();
-        let deadline = Instant::now() + self.longest();
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let asked = async {
             let (response, line) = lines.send(request, deadline).await?;
             body::whole(response, line, &lines, most).await
         };
-        let result = timeout_at(deadline, asked).await.unwrap_or_else(|_| Err(self.silent()));
+        let result = self.in_time(&call, deadline, asked).await.unwrap_or_else(|| Err(self.silent()));
         end(call, result.as_ref().err(), &Trouble::default());
         let (bytes, body) = result.map_err(|error: SoapError| error.to_string())?;
+        if body.status() == 401 {
+            let denied = SoapError::Denied { endpoint: endpoint.describe(), status: 401 };
+            self.learn(&mut turn, Some(&denied), self.giver.is_some());
+        }
         match body.status() {
             200 => {}
             status @ (301 | 302 | 303 | 307 | 308) => {

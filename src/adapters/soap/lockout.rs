@@ -19,7 +19,7 @@ use super::config::Windows;
 
 /// How long a password is left alone after refusals in a row: four tries in half an hour. Domains lock accounts after five and
 /// more within ten minutes to half an hour.
-const WAITS: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(150), Duration::from_secs(900)];
+pub(super) const WAITS: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(150), Duration::from_secs(900)];
 
 /// A password that a server took so recently is taken for good by all calls at once.
 const FRESH: Duration = Duration::from_secs(60);
@@ -197,6 +197,15 @@ impl Lockout {
         match &turn.flight {
             Some(_) => Ok(()),
             None => self.known.lock().trust(server, Instant::now()).map(drop),
+        }
+    }
+
+    /// When it may be tried again at this server, as long as it is left alone there.
+    pub(super) fn refused_until(&self, server: &str) -> Option<Instant> {
+        let now = Instant::now();
+        match self.known.lock().trust(server, now) {
+            Err(Barred::Refused { left, .. }) => Some(now + left),
+            _ => None,
         }
     }
 

@@ -8,6 +8,7 @@
 //! It carries envelopes. What stands in them it does not know, but for what secures them (`security`), what an answer is
 //! (`answer`), and how one logs in (`pass`).
 
+mod account;
 mod answer;
 mod binding;
 mod body;
@@ -17,6 +18,7 @@ mod connection;
 mod diagnose;
 mod document;
 mod error;
+mod guard;
 mod handshake;
 mod keep;
 mod lockout;
@@ -43,6 +45,7 @@ use crate::gate::{Call, Permit};
 use crate::wsdl::Attached;
 use answer::{Head, Weighed, weigh};
 use connection::Lines;
+use guard::Turn;
 use keep::Kept;
 use ntlm::Ntlm;
 use oauth::{Giver, Token};
@@ -57,7 +60,7 @@ pub use config::{
 pub use error::{Fault, SoapError};
 pub use mask::{mask, mask_with};
 pub use security::{PasswordType, UsernameToken};
-pub use stream::{StreamReader, Streamed};
+pub use stream::{Late, StreamReader, Streamed};
 
 /// Which SOAP an envelope is of; it decides the header fields beside it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -219,10 +222,13 @@ impl Service {
         Service { config, lines, giver, token, session, identity: Cached::new(), trusted: Cached::new() }
     }
 
-    /// Whether our login is refused, as long as it has not been taken since: when it is tried again.
+    /// Whether our login or account is refused, as long as it has not been taken since: when it is tried again.
     pub fn refused_until(&self) -> Option<Instant> {
-        let refused = [self.token.refused(), self.session.refused()];
-        refused.into_iter().flatten().map(|refused| refused.until).max()
+        let logins = [self.token.refused(), self.session.refused()].into_iter().flatten().map(|refused| refused.until);
+        // Who cannot read it has nothing that could be refused.
+        let account = self.guard().ok().flatten().and_then(|guard| guard.refused_until());
+        let windows = self.lines.ntlm.as_ref().and_then(|ntlm| ntlm.refused_until());
+        logins.chain(account).chain(windows).max()
     }
 
     /// Its settings.
@@ -286,11 +292,16 @@ impl Service {
     /// it is over. That is told before it begins with a call, so the call is sent again then.
     pub async fn call(&self, permit: &Permit, request: &Request) -> Result<Answer, SoapError> {
         let deadline = Instant::now() + self.longest();
-        let mut has_tried = false;
+        let (mut has_tried, mut turn) = (false, None);
         loop {
-            let pass = timeout_at(deadline, self.enter(permit, deadline)).await.map_err(|_| self.silent())??;
-            match self.attempt(permit, request, &pass, deadline).await {
-                Err(error) if !has_tried && self.is_over(&error, &pass).await => has_tried = true,
+            let entered = timeout_at(deadline, self.enter(permit, deadline)).await.map_err(|_| self.silent())??;
+            let pass = Pass { may_be_over: !has_tried, ..entered };
+            match self.attempt(permit, request, &pass, &mut turn, deadline).await {
+                Err(error) if !has_tried && self.is_over(&error, &pass).await => {
+                    has_tried = true;
+                    // Logging in has a turn of its own.
+                    turn.take_if(|_| pass.session.is_some());
+                }
                 result => return result.map(|(answer, _)| self.masked(answer)),
             }
         }
@@ -302,23 +313,30 @@ impl Service {
         permit: &Permit,
         request: &Request,
         pass: &Pass,
+        turn: &mut Option<Turn>,
         deadline: Instant,
     ) -> Result<(Answer, HeaderMap), SoapError> {
+        self.turn(turn, request, deadline).await?;
         // Without the account's secret there is no call.
         let prepared = self.prepare(request, pass)?;
         let call = permit.begin();
-        let mut answered = pin!(self.exchange(prepared, request, deadline));
-        let in_time = deadline.min(Instant::now() + self.config.timeout);
-        let answered = match timeout_at(in_time, &mut answered).await {
-            Ok(answered) => Ok(answered),
-            Err(_) => {
-                call.overdue();
-                timeout_at(deadline, answered).await
-            }
-        };
-        let result = answered.unwrap_or_else(|_| Err(self.silent()));
+        let answered = self.in_time(&call, deadline, self.exchange(prepared, request, deadline)).await;
+        let result = answered.unwrap_or_else(|| Err(self.silent()));
+        self.learn(turn, result.as_ref().err(), pass.may_be_over());
         end(call, result.as_ref().err(), &request.trouble);
         result
+    }
+
+    /// Waits for what comes of a call. When the time of the call is over its gate is told, and it is waited for on, until
+    /// `deadline`.
+    async fn in_time<T>(&self, call: &Call<'_>, deadline: Instant, awaited: impl Future<Output = T>) -> Option<T> {
+        let mut awaited = pin!(awaited);
+        let in_time = deadline.min(Instant::now() + self.config.timeout);
+        if let Ok(done) = timeout_at(in_time, &mut awaited).await {
+            return Some(done);
+        }
+        call.overdue();
+        timeout_at(deadline, awaited).await.ok()
     }
 
     fn silent(&self) -> SoapError {
@@ -396,12 +414,18 @@ impl Service {
 
     /// The same, with the head of its answer.
     async fn look(&self, permit: &Permit) -> Result<(Vec<String>, HeaderMap), SoapError> {
-        let mut pass = Pass::default();
-        if let Some(giver) = &self.giver {
-            let token = self.token.get(|| giver.secret(), || giver.ask()).await;
-            pass.token = Some(token.map_err(|reason| SoapError::Login { endpoint: giver.place(), reason })?);
-        }
-        let request = self.head(Method::GET, &pass)?.body(Full::default());
+        // An account that is left alone is not needed to find out whether the service answers.
+        let turn = self.guard_of_get()?.map(|guard| guard.enter_now(&format!("GET {}", self.config.endpoint.path)));
+        let (mut turn, barred) = match turn {
+            Some(Ok(turn)) => (Some(turn), None),
+            Some(Err(barred)) => (None, Some(barred)),
+            None => (None, None),
+        };
+        let head = match &barred {
+            Some(_) => self.bare_head(Method::GET)?,
+            None => self.head(Method::GET, &Pass { token: self.token().await?, ..Pass::default() })?,
+        };
+        let request = head.body(Full::default());
         let request = request.map_err(|error| SoapError::Unsendable { reason: error.to_string() })?;
         let call = permit.begin();
         let deadline = Instant::now() + self.config.timeout;
@@ -422,8 +446,15 @@ impl Service {
             Err(_) => call.failed(),
         }
         let (status, headers) = result?;
+        // That a GET is answered proves nothing: many a service looks at no account for that.
+        if status == StatusCode::UNAUTHORIZED {
+            let denied = SoapError::Denied { endpoint: self.place(), status: status.as_u16() };
+            self.learn(&mut turn, Some(&denied), self.giver.is_some());
+        }
         let mut doubts = Vec::new();
-        if matches!(status.as_u16(), 401 | 403 | 407) {
+        if let Some(barred) = barred {
+            doubts.push(self.barred(&barred).to_string());
+        } else if matches!(status.as_u16(), 401 | 403 | 407) {
             let place = self.place();
             doubts.push(match (&self.config.login, wants_windows(&headers)) {
                 (Login::Ntlm(_), _) => format!("{place} answers status {status}: it does not take our Windows account"),

@@ -155,6 +155,12 @@ impl Ntlm {
         Ok((lockout, AuthIdentityBuffers::from_utf8(&account.user, &account.domain, secret.reveal())))
     }
 
+    /// When our account may be tried again, as long as it is left alone.
+    pub(super) fn refused_until(&self) -> Option<Instant> {
+        let (lockout, _) = self.known().ok()?;
+        lockout.refused_until(&self.server)
+    }
+
     fn barred(&self, barred: &Barred) -> SoapError {
         match barred {
             Barred::Refused { left, is_here, how } => {

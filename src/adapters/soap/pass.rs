@@ -10,6 +10,7 @@ use quick_xml::NsReader;
 use quick_xml::events::Event;
 use tokio::time::Instant;
 
+use super::account::codes;
 use super::config::{Carrier, Session};
 use super::error::SoapError;
 use super::keep::{Secret, Unmet, told_apart};
@@ -22,6 +23,8 @@ use crate::gate::Permit;
 pub(super) struct Pass {
     pub(super) token: Option<Arc<Token>>,
     pub(super) session: Option<Arc<Begun>>,
+    /// Neither was asked for since a call was told that it is over.
+    pub(super) may_be_over: bool,
 }
 
 /// A session that was begun.
@@ -40,28 +43,26 @@ impl Service {
     /// What lets a call in: what is known, or what is asked for now. Logging in is a call of the backend's: it goes over
     /// the place of the call that needs it, which has not begun yet.
     pub(super) async fn enter(&self, permit: &Permit, deadline: Instant) -> Result<Pass, SoapError> {
-        let token = match &self.giver {
-            None => None,
-            Some(giver) => {
-                let token = self.token.get(|| giver.secret(), || giver.ask()).await;
-                Some(token.map_err(|reason| SoapError::Login { endpoint: giver.place(), reason })?)
-            }
-        };
-        let Some(session) = &self.config.session else { return Ok(Pass { token, session: None }) };
-        let pass = Pass { token: token.clone(), session: None };
+        let token = self.token().await?;
+        let Some(session) = &self.config.session else { return Ok(Pass { token, ..Pass::default() }) };
+        let pass = Pass { token: token.clone(), may_be_over: true, ..Pass::default() };
         let begun = self.session.get(|| password_of(session), || self.begin(permit, session, pass, deadline)).await;
         let begun = begun.map_err(|reason| SoapError::Login { endpoint: self.place(), reason })?;
-        Ok(Pass { token, session: Some(begun) })
+        Ok(Pass { token, session: Some(begun), ..Pass::default() })
+    }
+
+    /// The token that calls take, where they do.
+    pub(super) async fn token(&self) -> Result<Option<Arc<Token>>, SoapError> {
+        let Some(giver) = &self.giver else { return Ok(None) };
+        let token = self.token.get(|| giver.secret(), || giver.ask()).await;
+        token.map(Some).map_err(|reason| SoapError::Login { endpoint: giver.place(), reason })
     }
 
     /// Whether an answer says that what let the call in is over. Then it is forgotten, and the call was not done.
     pub(super) async fn is_over(&self, error: &SoapError, pass: &Pass) -> bool {
-        let (status, codes) = match error {
+        let (status, codes): (u16, Vec<&str>) = match error {
             SoapError::Denied { status, .. } => (*status, Vec::new()),
-            SoapError::Fault(fault) => {
-                let codes = fault.subcodes.iter().chain([&fault.code]).map(String::as_str).collect();
-                (fault.status, codes)
-            }
+            SoapError::Fault(fault) => (fault.status, codes(fault).collect()),
             _ => return false,
         };
         let mut is_over = false;
@@ -70,10 +71,7 @@ impl Service {
             is_over = true;
         }
         if let (Some(begun), Some(session)) = (&pass.session, &self.config.session) {
-            let said = |code: &&str| session.expired.iter().any(|expired| expired == code);
-            // The code as a whole, and its last part: `Client.SessionExpired`.
-            let by_code =
-                codes.iter().any(|code| said(code) || code.rsplit_once('.').is_some_and(|(_, last)| said(&last)));
+            let by_code = codes.iter().any(|code| session.expired.iter().any(|expired| expired == code));
             if by_code || status == 401 {
                 self.session.forget(begun).await;
                 is_over = true;
@@ -102,11 +100,11 @@ impl Service {
             addressing_action: "".into(),
             is_one_way: false,
             attachments: Vec::new(),
-            is_package: false,
+            is_package: session.is_package.unwrap_or(false),
             trouble: Trouble::default(),
             is_strict: false,
         };
-        let answered = self.attempt(permit, &request, &pass, deadline).await;
+        let answered = self.attempt(permit, &request, &pass, &mut None, deadline).await;
         let (answer, headers) =
             answered.map_err(|error| Unmet { reason: error.to_string(), is_refusal: is_refusal(&error) })?;
         let mut begun = Begun::default();
@@ -151,6 +149,11 @@ fn is_refusal(error: &SoapError) -> bool {
 }
 
 impl Pass {
+    /// Whether a 401 may say that what lets the call in is over.
+    pub(super) fn may_be_over(&self) -> bool {
+        self.may_be_over && (self.token.is_some() || self.session.is_some())
+    }
+
     /// The field by which the token goes.
     pub(super) fn authorization(&self) -> Option<HeaderValue> {
         self.token.as_ref().map(|token| token.0.clone())

@@ -2,16 +2,20 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use encoding_rs::Decoder;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::answer::ending::{self, Ending};
 use super::answer::{Answer, Head, Leniency, Parts, envelope, multipart, odd_head, weigh};
 use super::body::Body;
+use super::guard::Turn;
+use super::pass::Pass;
 use super::{Request, Service, SoapError, borne, end, mask};
-use crate::gate::Permit;
+use crate::gate::{Call, Permit};
 
 /// So much of an answer is looked at before it is known what it is.
 const LOOK: usize = 64 << 10;
@@ -24,12 +28,29 @@ const WAITING: usize = 4;
 pub struct Streamed {
     /// What comes beside the envelope. An answer in parts is read whole before it is given out.
     pub parts: Parts,
-    /// What was not as it should be.
+    /// What was not as it should be, as far as its beginning says.
     pub leniencies: Vec<Leniency>,
+    late: Late,
     pieces: mpsc::Receiver<Result<Bytes, SoapError>>,
 }
 
+/// What turned out not to be as it should be when the answer had been read to its end.
+#[derive(Clone, Default)]
+pub struct Late(Arc<AtomicBool>);
+
+impl Late {
+    /// It; `None` as long as the answer is being read.
+    pub fn leniency(&self) -> Option<Leniency> {
+        self.0.load(Ordering::Acquire).then_some(Leniency::Junk)
+    }
+}
+
 impl Streamed {
+    /// What will be known at its end.
+    pub fn late(&self) -> Late {
+        self.late.clone()
+    }
+
     /// The next piece of the envelope, in UTF-8; `None` at its end. After an error there is nothing more, and what came
     /// before it is not the whole.
     pub async fn next(&mut self) -> Option<Result<Bytes, SoapError>> {
@@ -79,6 +100,7 @@ type Begun = Result<(Parts, Vec<Leniency>), SoapError>;
 struct Outlet {
     begun: Option<oneshot::Sender<Begun>>,
     pieces: mpsc::Sender<Result<Bytes, SoapError>>,
+    late: Late,
 }
 
 impl Outlet {
@@ -103,13 +125,16 @@ impl Service {
     ///
     /// A task of its own holds the permit until the answer is read to its end, whoever leaves; and since a piece is read
     /// only when the ones before it were taken, a slow reader holds the place as long. Between two pieces the service may
-    /// take as long as `timeout`.
+    /// take as long as `timeout`; its beginning is waited for `late` longer. The gate is told of a service that stands still
+    /// for as long as `timeout`, as of [`Service::call`].
+    ///
+    /// What stands behind the envelope is not given out.
     pub async fn stream(self: &Arc<Self>, permit: Permit, request: Request) -> Result<Streamed, SoapError> {
         let (begun, told) = oneshot::channel();
         let (sender, pieces) = mpsc::channel(WAITING);
-        let service = Arc::clone(self);
+        let (service, late) = (Arc::clone(self), Late::default());
+        let mut outlet = Outlet { begun: Some(begun), pieces: sender, late: late.clone() };
         tokio::spawn(async move {
-            let mut outlet = Outlet { begun: Some(begun), pieces: sender };
             if let Err(error) = service.flow(&permit, &request, &mut outlet).await {
                 match outlet.begun.take() {
                     Some(begun) => drop(begun.send(Err(error))),
@@ -118,24 +143,30 @@ impl Service {
             }
             // Whoever has read to the end may count on it that the place is free.
             drop(permit);
+            drop(outlet);
         });
         let ended = || SoapError::Lost { endpoint: self.place(), reason: "the call ended unexpectedly".to_owned() };
         let (parts, leniencies) = told.await.map_err(|_| ended())??;
-        Ok(Streamed { parts, leniencies, pieces })
+        Ok(Streamed { parts, leniencies, late, pieces })
     }
 
     async fn flow(&self, permit: &Permit, request: &Request, outlet: &mut Outlet) -> Result<(), SoapError> {
         let deadline = Instant::now() + self.longest();
-        let mut has_tried = false;
+        let (mut has_tried, mut turn) = (false, None);
         loop {
-            let pass = timeout_at(deadline, self.enter(permit, deadline)).await.map_err(|_| self.silent())??;
+            let entered = timeout_at(deadline, self.enter(permit, deadline)).await.map_err(|_| self.silent())??;
+            let pass = Pass { may_be_over: !has_tried, ..entered };
+            self.turn(&mut turn, request, deadline).await?;
             let prepared = self.prepare(request, &pass)?;
             let call = permit.begin();
-            let result = self.flow_once(prepared, request, deadline, outlet).await;
+            let result = self.flow_once(prepared, request, deadline, outlet, (&call, &mut turn)).await;
+            self.learn(&mut turn, result.as_ref().err(), pass.may_be_over());
             end(call, result.as_ref().err(), &request.trouble);
             match result {
                 Err(error) if !has_tried && outlet.begun.is_some() && self.is_over(&error, &pass).await => {
                     has_tried = true;
+                    // Logging in has a turn of its own.
+                    turn.take_if(|_| pass.session.is_some());
                 }
                 result => return result,
             }
@@ -148,24 +179,30 @@ impl Service {
         request: &Request,
         deadline: Instant,
         outlet: &mut Outlet,
+        (call, turn): (&Call<'_>, &mut Option<Turn>),
     ) -> Result<(), SoapError> {
-        let silent = || SoapError::Silent { endpoint: self.place(), after: self.longest() };
-        let (response, mut line) =
-            timeout_at(deadline, self.lines.send(prepared, deadline)).await.map_err(|_| silent())??;
-        // While whoever reads it takes its time, nobody waits for it.
-        line.by_itself();
-        let mut body = match Body::new(response) {
-            Ok(body) => body,
-            Err((incoming, error)) => {
-                timeout_at(deadline, super::body::drain(incoming)).await.map_err(|_| silent())??;
-                return Err(error);
-            }
+        let looking = async {
+            let (response, mut line) = self.lines.send(prepared, deadline).await?;
+            // While whoever reads it takes its time, nobody waits for it.
+            line.by_itself();
+            let mut body = match Body::new(response) {
+                Ok(body) => body,
+                Err((incoming, error)) => {
+                    super::body::drain(incoming).await?;
+                    return Err(error);
+                }
+            };
+            let begun = self.recognized(&mut body, request).await;
+            Ok::<_, SoapError>((line, body, begun))
         };
-        let begun = match timeout_at(deadline, self.recognized(&mut body, request)).await {
-            Ok(Ok(begun)) => begun,
-            Ok(Err(error)) => return self.after(body, error, deadline).await,
-            Err(_) => return Err(silent()),
+        let looked = self.in_time(call, deadline, looking).await;
+        let (line, mut body, begun) = looked.unwrap_or_else(|| Err(self.silent()))?;
+        let begun = match begun {
+            Ok(begun) => begun,
+            Err(error) => return self.after(call, body, error, deadline).await,
         };
+        // The others need not wait for all of it.
+        self.learn(turn, None, false);
         let (mut decoder, first) = match begun {
             Looked::Whole(answer) => {
                 outlet.begin(Ok((answer.parts, answer.leniencies)));
@@ -178,33 +215,41 @@ impl Service {
                 (decoder, first)
             }
         };
-        outlet.give(first).await;
-        let idle = || SoapError::Silent { endpoint: self.place(), after: self.config.timeout };
+        let mut ending = Ending::of(&first);
+        outlet.give(ending.within(first)).await;
         loop {
             let mut piece = Vec::new();
             let more = timeout(self.config.timeout, body.more(&mut piece, self.config.max_stream)).await;
             let is_more = match more {
                 Ok(Ok(is_more)) => is_more,
-                Ok(Err(error)) => return self.after(body, error, Instant::now() + self.longest()).await,
-                Err(_) => return Err(idle()),
+                Ok(Err(error)) => return self.after(call, body, error, Instant::now() + self.longest()).await,
+                Err(_) => {
+                    call.overdue();
+                    return Err(SoapError::Silent { endpoint: self.place(), after: self.config.timeout });
+                }
             };
             let text = match &mut decoder {
                 Some(decoder) => decoded(decoder, &piece, !is_more)?,
                 None => piece,
             };
-            outlet.give(text).await;
+            outlet.give(ending.within(text)).await;
             if !is_more {
-                self.lines.keep(line).await;
-                return Ok(());
+                break;
             }
         }
+        self.lines.keep(line).await;
+        if !ending.has_junk() {
+            return Ok(());
+        }
+        borne(&[Leniency::Junk], &body.head(request.version), request)?;
+        outlet.late.0.store(true, Ordering::Release);
+        Ok(())
     }
 
     /// An answer that is no good is read to its end where it has one.
-    async fn after(&self, body: Body, error: SoapError, deadline: Instant) -> Result<(), SoapError> {
+    async fn after(&self, call: &Call<'_>, body: Body, error: SoapError, deadline: Instant) -> Result<(), SoapError> {
         if !matches!(error, SoapError::Cut { .. } | SoapError::Lost { .. }) {
-            let silent = |_| SoapError::Silent { endpoint: self.place(), after: self.longest() };
-            timeout_at(deadline, body.drain()).await.map_err(silent)??;
+            self.in_time(call, deadline, body.drain()).await.unwrap_or_else(|| Err(self.silent()))?;
         }
         Err(error)
     }
@@ -245,7 +290,7 @@ fn recognized_by(begun: &[u8], head: &Head<'_>, secret_names: &[&str]) -> Option
     if !matches!(verdict, envelope::Verdict::Message(_)) {
         return None;
     }
-    if !envelope::is_prolog(&text[..at]) {
+    if !ending::may_stand_around(&text[..at]) {
         leniencies.push(Leniency::Junk);
     }
     if head.was_compressed {

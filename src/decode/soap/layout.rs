@@ -1,13 +1,16 @@
 //! Names of fields, resolved by the plan: members as JSON has them, parted by points: `Lines.Line.Sku`, `@id`. A path from
-//! the answer on, `/Total`, means a value around the records.
+//! the answer on, `/Total`, means a value around the records, and `/Header/Session/Id` one of a block of the envelope's header.
 
 use super::Soap;
-use super::record::{Asked, Reading, Record};
+use super::record::{Asked, Begins, Reading, Record};
 use crate::decode::LayoutRow;
 use crate::decode::whole::WHOLE;
 use crate::diagnostic::nearest;
 use crate::record::{FieldKind, Layout, Resolved, Slot, Unresolved, Wanted};
 use crate::wsdl::{Builtin, Complex, Content, JsonKind, Simple, TypeId, TypeKind, Types, VALUE, Variety};
+
+/// What a path into the envelope's header begins with.
+const HEADER: &str = "Header";
 
 /// How deep types are shown, and how many rows.
 const MAX_SHOWN: (usize, usize) = (12, 4000);
@@ -30,9 +33,10 @@ impl Soap {
     /// A record with the slots that were resolved so far.
     pub(super) fn record(&self) -> Record {
         let asked: Vec<Asked> = self.0.wanted.lock().keys().cloned().collect();
-        let shown = asked.iter().map(|asked| {
-            let path = asked.path.join(if asked.is_around { "/" } else { "." });
-            if asked.is_around { format!("/{path}") } else { path }
+        let shown = asked.iter().map(|asked| match asked.from {
+            Begins::Record => asked.path.join("."),
+            Begins::Answer => format!("/{}", asked.path.join("/")),
+            Begins::Header => format!("/{HEADER}/{}", asked.path.join("/")),
         });
         let shown = shown.collect();
         Record::new(asked, shown)
@@ -60,6 +64,20 @@ impl Soap {
             };
         }
         Ok(at)
+    }
+
+    /// What a block of the envelope's header is. Where the operation declares none it may have any that a schema knows.
+    fn block(&self, name: Option<&str>) -> Result<Place, String> {
+        let name = name.ok_or_else(|| format!("name a block of the header: `/{HEADER}/Session`"))?;
+        let declared = self.0.plan.operation.output.as_ref().map_or(&[][..], |output| &output.headers);
+        if declared.is_empty() {
+            return Ok(Place::Unknown);
+        }
+        let found = declared.iter().find(|header| *header.json == *name);
+        found.map(|header| Place::Type(header.element.ty)).ok_or_else(|| {
+            let names: Vec<&str> = declared.iter().map(|header| &*header.json).collect();
+            format!("the answer's header has no `{name}`; it has: {}", names.join(", "))
+        })
     }
 
     fn kind(&self, place: Place, wanted: Wanted) -> (FieldKind, Reading) {
@@ -201,8 +219,23 @@ impl Layout for Soap {
         };
         // The answer's own element may be named.
         let root = self.0.root.as_deref().filter(|root| around && parts.first() == Some(root)).is_some();
-        let parts = &parts[usize::from(root)..];
-        let at = self.walk(start, parts, wanted).map_err(unresolved)?;
+        let mut parts = &parts[usize::from(root)..];
+        let from = match around {
+            false => Begins::Record,
+            // An answer may have an element of that name.
+            true if !root && parts[0] == HEADER && self.walk(start, &parts[..1], Wanted::Group).is_err() => {
+                Begins::Header
+            }
+            true => Begins::Answer,
+        };
+        let at = match from {
+            Begins::Header => {
+                parts = &parts[1..];
+                self.block(parts.first().copied()).and_then(|start| self.walk(start, &parts[1..], wanted))
+            }
+            Begins::Record | Begins::Answer => self.walk(start, parts, wanted),
+        };
+        let at = at.map_err(unresolved)?;
         if around && at.repeats {
             return Err(unresolved(format!("`/{name}` repeats, and only single values around the records are kept")));
         }
@@ -213,7 +246,7 @@ impl Layout for Soap {
             Some((asked, _)) => (asked.within, [asked.path, path].concat()),
             None => (Vec::new(), path),
         };
-        let asked = Asked { within, path, repeats: at.repeats, is_around: around, reading };
+        let asked = Asked { within, path, repeats: at.repeats, from, reading };
         let place = match at.place {
             Place::Type(ty) => Some(ty),
             Place::Unknown => None,

@@ -285,6 +285,10 @@ impl<R: Read> Reader<R> {
                 let around = self.around_records();
                 self.record.take_around(around);
             }
+            if self.record.asks_header() {
+                let header = self.headers();
+                self.record.take_header(header);
+            }
             self.record.take(&mut self.machine.out);
         }
         let machine = &self.machine;

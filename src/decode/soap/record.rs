@@ -19,17 +19,28 @@ pub(super) enum Reading {
     Hex,
 }
 
+/// Where a path begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Begins {
+    /// At the record.
+    Record,
+    /// At the answer: its value stands around the records.
+    Answer,
+    /// At the blocks of the envelope's header.
+    Header,
+}
+
 /// Where a slot leads.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Asked {
     /// The members of the repeating values that it lies in, from the record on. Only tells slots apart.
     pub(super) within: Vec<String>,
-    /// Members from the innermost of those on, or from the answer.
+    /// Members from the innermost of those on, or from where the path begins.
     pub(super) path: Vec<String>,
     /// Each of several.
     pub(super) repeats: bool,
-    /// It stands around the records.
-    pub(super) is_around: bool,
+    /// Where the path begins.
+    pub(super) from: Begins,
     pub(super) reading: Reading,
 }
 
@@ -65,6 +76,7 @@ struct Stepped {
 pub(super) struct Record {
     text: Text,
     around: Text,
+    header: Text,
     asked: Vec<Asked>,
     shown: Vec<String>,
     stepped: Cell<Option<Stepped>>,
@@ -118,7 +130,12 @@ impl Record {
 
     /// Whether values around the records are asked for.
     pub(super) fn asks_around(&self) -> bool {
-        self.asked.iter().any(|asked| asked.is_around)
+        self.asked.iter().any(|asked| asked.from == Begins::Answer)
+    }
+
+    /// Whether values of the envelope's header are asked for.
+    pub(super) fn asks_header(&self) -> bool {
+        self.asked.iter().any(|asked| asked.from == Begins::Header)
     }
 
     /// Takes the JSON of the next record, and leaves a buffer for the one behind it.
@@ -133,6 +150,11 @@ impl Record {
         self.around = Text { json, nodes: OnceCell::new() };
     }
 
+    /// Takes the blocks of the envelope's header.
+    pub(super) fn take_header(&mut self, json: Vec<u8>) {
+        self.header = Text { json, nodes: OnceCell::new() };
+    }
+
     /// What a slot asks for.
     fn asked(&self, slot: Slot) -> Option<&Asked> {
         self.asked.get(slot.0 as usize)
@@ -141,7 +163,11 @@ impl Record {
     /// Where a slot's value is; `None` where there is none.
     fn find(&self, slot: Slot, scope: Scope) -> Result<(&Text, Option<u32>, &Asked), FieldFault> {
         let asked = self.asked(slot).ok_or_else(foreign_slot)?;
-        let (text, from) = if asked.is_around { (&self.around, 0) } else { (&self.text, scope.0) };
+        let (text, from) = match asked.from {
+            Begins::Record => (&self.text, scope.0),
+            Begins::Answer => (&self.around, 0),
+            Begins::Header => (&self.header, 0),
+        };
         Ok((text, text.find(from, &asked.path), asked))
     }
 
@@ -334,7 +360,7 @@ fn string_end(json: &[u8], start: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{Asked, Reading, Record};
+    use super::{Asked, Begins, Reading, Record};
     use crate::record::{Decimal, Fields, Scope, Slot, Value};
 
     #[test]
@@ -343,7 +369,7 @@ mod tests {
             within: Vec::new(),
             path: path.iter().map(|name| (*name).to_owned()).collect(),
             repeats,
-            is_around: false,
+            from: Begins::Record,
             reading,
         };
         let slots = vec![

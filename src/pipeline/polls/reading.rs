@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::answers::{Answered, Answers};
 use super::page::{Looked, Looks, Part};
 use super::standing::{At, Standing, Turn};
-use crate::adapters::soap::{self, Answer, Fault, Leniency, Service, SoapError, Streamed};
+use crate::adapters::soap::{self, Answer, Fault, Late, Leniency, Service, SoapError, Streamed};
 use crate::landing::{Landed, Landing, LandingError};
 use crate::mapping::{Deleted, Operation, Plan, PollChanges, Polling, Sent};
 use crate::pipeline::fault::{self, outcome_of};
@@ -331,11 +331,12 @@ impl<'a> Reading<'a> {
             is_strict: self.operation.is_strict,
         };
         let began = Instant::now();
-        let mut odd = Vec::new();
+        let (mut odd, mut late) = (Vec::new(), Late::default());
         let landing = async {
             match self.called.service.stream(permit, request).await {
                 Ok(streamed) => {
                     odd.clone_from(&streamed.leniencies);
+                    late = streamed.late();
                     let (landing, looks) = (Arc::clone(&self.bridge.landing), self.looks.clone());
                     let service = Arc::clone(&self.called.service);
                     let landed = tokio::task::spawn_blocking(move || landed(&landing, &looks, &service, streamed));
@@ -351,6 +352,7 @@ impl<'a> Reading<'a> {
         let outcome = result.as_ref().map_or_else(outcome_of, |_| "answered");
         self.bridge.metrics.backend_call(&self.plan.backend, outcome, began.elapsed());
         odd.extend(result.as_ref().map_or_else(SoapError::leniencies, |_| &[]));
+        odd.extend(late.leniency());
         for leniency in &odd {
             self.bridge.metrics.odd_answer(&self.plan.backend, leniency.as_str(), 1);
             *self.odd_answers.entry(leniency.as_str()).or_default() += 1;

@@ -57,14 +57,18 @@ const POLICY: &str = "<wsp:Policy xmlns:wsp='http://schemas.xmlsoap.org/ws/2004/
 const REFERENCE: &str =
     "<wsp:PolicyReference xmlns:wsp='http://schemas.xmlsoap.org/ws/2004/09/policy' URI='#MtomPolicy'/>";
 
-#[test]
-fn a_policy_of_the_wsdl_has_all_calls_sent_as_packages() {
-    let (server, plain) = spyne(LIVE);
-    let wsdl = std::fs::read_to_string(plain.path("orders.wsdl")).unwrap();
+/// A WSDL with a policy at its binding that demands MTOM.
+pub(super) fn with_policy(wsdl: &str) -> String {
     let (before, after) = wsdl.split_once("<wsdl:binding ").unwrap();
     let (tag, rest) = after.split_once('>').unwrap();
     let wsdl = format!("{before}<wsdl:binding {tag}>{REFERENCE}{rest}");
-    let wsdl = wsdl.replacen("<wsdl:types>", &format!("{POLICY}<wsdl:types>"), 1);
+    wsdl.replacen("<wsdl:types>", &format!("{POLICY}<wsdl:types>"), 1)
+}
+
+#[test]
+fn a_policy_of_the_wsdl_has_all_calls_sent_as_packages() {
+    let (server, plain) = spyne(LIVE);
+    let wsdl = with_policy(&std::fs::read_to_string(plain.path("orders.wsdl")).unwrap());
     let live = std::fs::read_to_string(plain.path("mappings/items.v1.toml")).unwrap();
     let site = |word: &str| {
         let mapping = format!("{live}{}", STORE.replace("MTOM\n", word));

@@ -2,11 +2,18 @@
 
 use serde_json::Value;
 
-use super::typed::started;
+use super::typed::{problem, started};
 use super::{keys, site_at, sync};
 use crate::support::soap::{PASSWORD, SoapServer};
 
 const SOAP: &str = "http://schemas.xmlsoap.org/soap/envelope/";
+
+/// The session's token in a block of SOAP's header.
+const CARRIER: &str = "operation = \"Login\"\ntoken = \"LoginResult\"\nexpired = [\"SessionExpired\"]\n\
+    element = \"<o:Session xmlns:o='urn:tollbridge:orders'><o:Token>{token}</o:Token></o:Session>\"";
+
+const LIVE: &str =
+    "operation = \"GetOrder\"\nrequest = { Number = \"{no}\" }\nrecord_path = \"/GetOrderResponse/GetOrderResult\"";
 
 /// Logging in by `login`, an element in the service's namespace.
 fn session(namespace: &str, more: &str) -> String {
@@ -93,4 +100,74 @@ fn cookies_that_are_used_up_are_asked_for_once_and_the_page_again() {
     assert_eq!(summary["staged"].as_u64(), Some(25), "{summary}");
     // Seven pages, three a session.
     assert_eq!((server.count("logins"), server.count("calls")), (3, 7 + 3 + 2));
+}
+
+/// A password that goes with every call is not sent with every call either once it was refused.
+#[test]
+fn a_wrong_password_of_http_is_left_alone_and_told() {
+    let server = SoapServer::spyne(&[]);
+    let soap = "wsdl = \"orders.wsdl\"\nbasic = { username = \"svc\", password = { file = \"password\" } }";
+    let site = site_at(&server.url("basic"), soap, &mapping("").replace("operation = \"ListOrders\"", LIVE));
+    site.write("password", b"wr0ng");
+    let wsdl = ureq::get(server.url("soap11?wsdl")).call().unwrap().body_mut().read_to_string().unwrap();
+    site.write("orders.wsdl", wsdl.as_bytes());
+    let (service, key) = started(&site);
+    for number in 1..=8 {
+        let problem = problem(&service, &format!("/v1/items/{number}"), &key);
+        assert_eq!(problem["status"], 502, "{problem}");
+        assert!(problem["detail"].as_str().is_some_and(|told| told.contains("does not take the account")), "{problem}");
+    }
+    // Five seconds may have passed on a machine that is busy.
+    let calls = server.count("calls");
+    assert!((1..=2).contains(&calls), "{calls}");
+    let health = || -> Value { serde_json::from_str(&service.get("/health/backends", &key).unwrap()).unwrap() };
+    let told = service.until(|| Some(health()["data"][0].clone()).filter(|found| !found["reason"].is_null()));
+    assert_eq!((&told["reachable"], &told["reason"]), (&true.into(), &"login_refused".into()), "{told}");
+    assert!(told["next_login_at"].as_str().is_some_and(|at| at.ends_with('Z')), "{told}");
+    assert_eq!(told["breaker"], "closed", "{told}");
+    // Each process tries it for itself.
+    let doctor = String::from_utf8(site.run(&["doctor", "erp"]).stdout).unwrap();
+    assert!(doctor.contains("does not take our account") && doctor.contains("every quarter of an hour"), "{doctor}");
+    site.write("password", PASSWORD.as_bytes());
+    assert!(service.get("/v1/items/7", &key).unwrap().contains('7'));
+    service.until(|| Some(()).filter(|()| health()["data"][0]["reason"].is_null()));
+    assert!(health()["data"][0]["next_login_at"].is_null());
+}
+
+/// Where a policy demands MTOM, one logs in by a package as well; also where only somebody looks.
+#[test]
+fn a_login_goes_as_a_package_where_the_policy_demands_it() {
+    let server = SoapServer::spyne(&["--token-calls", "1000"]);
+    let mapping = mapping("").replace("operation = \"ListOrders\"", LIVE);
+    let site = |more: &str, is_policed: bool| {
+        let carrier = format!("{CARRIER}\n{more}");
+        let site = site_at(&server.url("packaged-session"), &session("urn:tollbridge:orders", &carrier), &mapping);
+        site.write("password", PASSWORD.as_bytes());
+        let wsdl = ureq::get(server.url("soap11?wsdl")).call().unwrap().body_mut().read_to_string().unwrap();
+        site.write("orders.wsdl", if is_policed { super::packaged::with_policy(&wsdl) } else { wsdl }.as_bytes());
+        site
+    };
+    let policed = site("", true);
+    let (service, key) = started(&policed);
+    assert!(service.get("/v1/items/7", &key).is_ok_and(|item| item.contains('7')));
+    let doctor = policed.run(&["doctor", "erp"]);
+    let said = String::from_utf8_lossy(&doctor.stdout);
+    assert!(said.contains("it lets us in"), "{said}");
+    assert_eq!((server.count("logins"), server.count("plain")), (2, 0));
+    drop(service);
+    // Without one it does not, and what is written counts before both.
+    for (more, is_policed, plain) in
+        [("", false, 1), ("mtom = true", false, 0), ("mtom = false", true, 1), ("# by its element", true, 0)]
+    {
+        let before = server.count("plain");
+        let site = site(more, is_policed);
+        if more.starts_with('#') {
+            let config = std::fs::read_to_string(site.path("tollbridge.toml")).unwrap();
+            site.write("tollbridge.toml", config.replace("operation = \"Login\"\n", "").as_bytes());
+        }
+        let said = site.run(&["doctor", "erp"]);
+        let said = String::from_utf8_lossy(&said.stdout);
+        assert_eq!(said.contains("it lets us in"), plain == 0, "{more}: {said}");
+        assert_eq!(server.count("plain") - before, plain, "{more}");
+    }
 }

@@ -151,6 +151,34 @@ fn page_by_page(is_raw: bool) {
     assert!(super::staged(&strict).is_empty());
 }
 
+/// A large answer is landed while it comes: what stands behind its envelope is known when it is over.
+#[test]
+fn junk_behind_a_large_page_is_told_or_ends_the_run_where_the_mapping_is_strict() {
+    for is_raw in [false, true] {
+        let erp = Erp::start(|call| match element(call, "OrderNo").as_str() {
+            "1" => {
+                let large = order("1").replace("<Customer>c", &format!("<Customer>{}", "c".repeat(200_000)));
+                Reply::Answer(200, "text/xml", format!("{large}\n<script>visits()</script>\nNotice: x"))
+            }
+            _ => Reply::Answer(200, "text/xml", envelope("<GetOrderResponse xmlns='urn:demo:erp'/>")),
+        });
+        let of = |source: &str| {
+            let polled = items(&erp, &format!("snapshot = true\npage = {{ start = 1 }}\n{source}"), is_raw);
+            let mapping = std::fs::read_to_string(polled.path("mappings/items.v1.toml")).unwrap();
+            polled.write("mappings/items.v1.toml", mapping.replace("{no}", "{page}").as_bytes());
+            polled
+        };
+        let summary = sync(&of(""));
+        assert_eq!(summary["staged"], 1, "{summary}");
+        let told = "taken although SOAP and HTTP do not allow it: junk_around_the_envelope 1";
+        assert!(summary["notes"].to_string().contains(told), "{summary}");
+        let strict = of("strict = true");
+        let said = sync_fails(&strict);
+        assert!(said.contains("something stands before or behind its envelope") && said.contains("`strict`"), "{said}");
+        assert!(super::staged(&strict).is_empty());
+    }
+}
+
 /// A write whose answer is odd may be done: under `strict` that is asked, and not believed.
 #[test]
 fn a_write_is_not_believed_by_an_odd_answer_where_it_is_strict() {

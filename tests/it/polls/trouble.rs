@@ -134,11 +134,14 @@ fn a_windows_account_that_is_answered_by_a_closed_connection_is_left_alone() {
     });
     assert_eq!(statuses, [Err(502); 8]);
     let told = problem(&service, "/v1/items/9", &key);
+    let health: serde_json::Value = serde_json::from_str(&service.get("/health/backends", &key).unwrap()).unwrap();
+    let found = &health["data"][0];
     let refused = server.count("refused");
     // It is tried again after five seconds.
     if began.elapsed() < Duration::from_secs(5) {
         assert_eq!(refused, 1, "{told}");
         assert!(told["detail"].as_str().unwrap().contains("does not take the account"), "{told}");
+        assert!(found["reason"] == "login_refused" && found["next_login_at"].is_string(), "{health}");
     }
     assert!(refused <= 2 && !told.to_string().contains("wr0ng"), "{refused} {told}");
     // The right password is taken at once.

@@ -1,5 +1,6 @@
 //! The door to SOAP services, held against services that nobody here wrote, and against answers that services give.
 
+mod accounts;
 mod answers;
 mod login;
 mod peers;

@@ -181,3 +181,131 @@ async fn whoever_leaves_frees_no_place() {
     assert_eq!(door.gate.status().lingering, 0);
     assert_eq!(door.gate.status().high_water, 1);
 }
+
+/// A service that stands still before its answer begins, or in the middle of it, is left alone before the calls are over: as many
+/// in a row as it has places have run past their time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_that_stands_still_is_left_alone_while_its_answers_are_waited_for() {
+    let never = Duration::from_secs(3600);
+    let text = large(200 << 10);
+    for (is_begun, pieces) in [
+        (false, Say::Pieces(vec![Vec::new(), b"HTTP/1.1 200 OK\r\n\r\n".to_vec()], never)),
+        (true, pieces(text.as_bytes(), "Content-Type: text/xml\r\n", 150 << 10, never)),
+    ] {
+        let raw = Raw::saying(pieces);
+        let door = Door::with_cap(&raw.url(), "timeout = \"300ms\"\nlate = \"1h\"", 3);
+        let mut streams = Vec::new();
+        for _ in 0..3 {
+            let (service, permit) = (std::sync::Arc::clone(&door.service), door.permit().await);
+            streams.push(tokio::spawn(async move {
+                match service.stream(permit, question()).await {
+                    Ok(answer) => all(answer).await.1,
+                    Err(error) => Some(error),
+                }
+            }));
+        }
+        let patience = tokio::time::Instant::now() + Duration::from_secs(60);
+        while door.gate.status().breaker.as_str() != "open" {
+            assert!(tokio::time::Instant::now() < patience, "begun: {is_begun}: {:?}", door.gate.status());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        // What has not begun is waited for all the same: the service is at work.
+        if !is_begun {
+            assert!(streams.iter().all(|stream| !stream.is_finished()));
+            continue;
+        }
+        for stream in streams {
+            assert!(matches!(stream.await.unwrap(), Some(SoapError::Silent { .. })));
+        }
+    }
+}
+
+/// An answer that begins late is too late for its gate, and is read all the same.
+#[tokio::test]
+async fn an_answer_that_begins_too_late_is_read_and_told_to_the_gate() {
+    let text = large(200 << 10);
+    let whole = http("200 OK", "Content-Type: text/xml\r\n", text.as_bytes());
+    let raw = Raw::saying(Say::Pieces(vec![Vec::new(), whole], Duration::from_secs(1)));
+    let door = Door::with_cap(&raw.url(), "timeout = \"100ms\"\nlate = \"1h\"", 1);
+    let (service, permit) = (std::sync::Arc::clone(&door.service), door.permit().await);
+    let streaming = tokio::spawn(async move { service.stream(permit, question()).await });
+    let patience = tokio::time::Instant::now() + Duration::from_secs(60);
+    while door.gate.status().lingering == 0 && !streaming.is_finished() {
+        assert!(tokio::time::Instant::now() < patience, "{:?}", door.gate.status());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(door.gate.status().lingering, 1, "its time is over, and it holds its place");
+    let (read, error) = all(streaming.await.unwrap().unwrap()).await;
+    assert!(error.is_none() && read == text.as_bytes(), "{error:?}");
+    door.rests().await;
+}
+
+/// What stands behind an envelope that came piece by piece is found as well, and is not given out.
+#[tokio::test]
+async fn junk_behind_a_large_answer_is_found() {
+    let (text, small) = (large(300 << 10), large(1 << 10));
+    let notices = "Notice: x\n".repeat(50_000);
+    for (text, behind, is_junk) in [
+        (&text, "", false),
+        (&text, "\r\n  ", false),
+        (&text, "\n<!-- served by x -->\n", false),
+        (&text, "<script>x</script>", true),
+        (&text, &text, true),
+        (&text, &notices, true),
+        // What is more than the envelope itself.
+        (&small, &notices, true),
+        (&small, &" ".repeat(200 << 10), false),
+    ] {
+        let raw =
+            Raw::saying(Say::Bytes(http("200 OK", "Content-Type: text/xml\r\n", format!("{text}{behind}").as_bytes())));
+        let door = Door::to(&raw.url(), "");
+        let answer = streamed(&door).await.unwrap();
+        let late = answer.late();
+        assert_eq!((answer.leniencies.len(), late.leniency()), (0, None));
+        let (read, error) = all(answer).await;
+        assert!(error.is_none() && read == text.as_bytes(), "{error:?}");
+        assert_eq!(late.leniency(), is_junk.then_some(Leniency::Junk));
+        // What is given out by then is taken back where nothing odd is taken.
+        let strict = Request { is_strict: true, ..question() };
+        let (_, error) = all(door.service.stream(door.permit().await, strict).await.unwrap()).await;
+        match (error, is_junk) {
+            (Some(SoapError::Odd { found }), true) => {
+                assert!(found.contains("before or behind its envelope"), "{found}")
+            }
+            (None, false) => {}
+            (error, _) => panic!("{error:?}"),
+        }
+        door.rests().await;
+    }
+}
+
+/// An answer that does not say how long it is: in chunks, which may end anywhere, compressed or not.
+#[tokio::test]
+async fn answers_come_in_chunks() {
+    let text = large(200 << 10);
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(text.as_bytes()).unwrap();
+    for (body, fields) in [(text.clone().into_bytes(), ""), (gzip.finish().unwrap(), "Content-Encoding: gzip\r\n")] {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\n{fields}Transfer-Encoding: chunked\r\n\r\n");
+        let mut whole = head.into_bytes();
+        for chunk in body.chunks(997) {
+            whole.extend_from_slice(format!("{:x};note=1\r\n", chunk.len()).as_bytes());
+            whole.extend_from_slice(chunk);
+            whole.extend_from_slice(b"\r\n");
+        }
+        let cut = whole[..whole.len() - 2].to_vec();
+        whole.extend_from_slice(b"0\r\nX-Trailer: 1\r\n\r\n");
+        let half = whole.len() / 2;
+        let raw =
+            Raw::saying(Say::Pieces(vec![whole[..half].to_vec(), whole[half..].to_vec()], Duration::from_millis(20)));
+        let door = Door::to(&raw.url(), "");
+        let (read, error) = all(streamed(&door).await.unwrap()).await;
+        assert!(error.is_none() && read == text.as_bytes(), "{fields}: {error:?}");
+        assert!(door.ask(&question()).await == text, "{fields}");
+        // One that ends without its last chunk is not whole.
+        let door = Door::to(&Raw::saying(Say::Bytes(cut)).url(), "");
+        let (_, error) = all(streamed(&door).await.unwrap()).await;
+        assert!(matches!(error, Some(SoapError::Cut { .. })), "{fields}: {error:?}");
+        assert!(matches!(door.call(&question()).await, Err(SoapError::Cut { .. })), "{fields}");
+    }
+}

@@ -8,6 +8,7 @@ use quick_xml::NsReader;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::name::ResolveResult;
 
+use super::ending::{Ending, may_stand_around};
 use super::fault::{self, Scope};
 use crate::adapters::soap::{Fault, Version};
 
@@ -100,11 +101,12 @@ fn other(start: &BytesStart<'_>) -> String {
 /// behind. `None` where nothing does, or there is no envelope.
 pub(in crate::adapters::soap) fn within(text: &str) -> Option<Range<usize>> {
     let begin = begin(text)?;
-    let end = match text.rfind("Envelope>") {
-        Some(at) if at > begin => at + "Envelope>".len(),
-        _ => text.len(),
-    };
-    let is_bare = is_prolog(&text[..begin]) && text[end..].trim().is_empty();
+    let end = Ending::in_text(&text[begin..]).map(|end| begin + end).or_else(|| {
+        let last = text.rfind("Envelope>").filter(|at| *at > begin);
+        last.map(|at| at + "Envelope>".len())
+    });
+    let end = end.unwrap_or(text.len());
+    let is_bare = may_stand_around(&text[..begin]) && may_stand_around(&text[end..]);
     (!is_bare).then_some(begin..end)
 }
 
@@ -131,21 +133,6 @@ pub(in crate::adapters::soap) fn begin(text: &str) -> Option<usize> {
             // No document with a DOCTYPE is read, whatever else there is in it.
             return (!text[..prefix].contains("<!DOCTYPE")).then_some(prefix);
         }
-    }
-}
-
-/// Whether this may stand before an envelope by right: a declaration, comments, instructions, blanks.
-pub(in crate::adapters::soap) fn is_prolog(text: &str) -> bool {
-    let mut rest = text.trim_start();
-    loop {
-        let end = match rest {
-            "" => return true,
-            _ if rest.starts_with("<?") => rest.find("?>"),
-            _ if rest.starts_with("<!--") => rest.find("-->").map(|end| end + 1),
-            _ => return false,
-        };
-        let Some(end) = end else { return false };
-        rest = rest[end + 2..].trim_start();
     }
 }
 
@@ -348,6 +335,7 @@ mod tests {
             ("<br />\n<b>Warning</b>: x in <b>y</b>\n", ""),
             ("", "\n<!-- served by x --><script>y</script>"),
             ("\u{0}garbage <?xml version='1.0'?>", "trailing"),
+            ("", "\n<s:Envelope><s:Body/></s:Envelope>"),
             ("<Envelop/> Envelopes <notEnvelope/>", ""),
         ] {
             let text = format!("{before}{bare}{after}");
@@ -357,6 +345,7 @@ mod tests {
             &envelope,
             bare,
             "<!-- c --> <?pi?><Envelope/>",
+            "<Envelope></Envelope>\n<!-- served by x -->\n",
             "<html>Envelope</html>",
             "",
             "no such thing",

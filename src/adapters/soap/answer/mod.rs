@@ -1,6 +1,7 @@
 //! From the bytes that a service answers with to an envelope, and what that is.
 
 mod captured;
+pub(super) mod ending;
 pub(super) mod envelope;
 mod fault;
 pub(super) mod inflate;

@@ -61,7 +61,7 @@ pub static SECTION: Section = Section {
             name: "timeout",
             shape: "duration",
             presence: Presence::Default("\"10s\""),
-            doc: "how long a call may take; whoever waits then gets 504",
+            doc: "how long a call may take; whoever waits then gets 504. Of a poll: until its answer begins, and between two pieces of it",
         },
         Key {
             name: "late",
@@ -113,6 +113,12 @@ pub static SECTION: Section = Section {
             shape: "table",
             presence: Presence::Optional,
             doc: "an account in a block of SOAP's header, as services have it that know no WS-Security: see below",
+        },
+        Key {
+            name: "refused",
+            shape: "array of strings",
+            presence: Presence::Default("[]"),
+            doc: "codes of faults by which the service says that it does not take the account of `basic`, `wsse` or `account`, beside a 401 and those of WS-Security (`FailedAuthentication`, `InvalidSecurityToken`): after such an answer the account is left alone for a while, so that it is not locked",
         },
         Key {
             name: "session",
@@ -190,6 +196,8 @@ pub struct Config {
     pub wsse: Option<Wsse>,
     /// An account in a block of SOAP's header.
     pub account: Option<Account>,
+    /// Codes of faults that say that our account is not taken, beside those that all services have.
+    pub refused: Vec<String>,
     /// Logging in.
     pub session: Option<Session>,
     /// Whether headers of WS-Addressing are sent.
@@ -219,6 +227,7 @@ impl Config {
             mtls: None,
             wsse: None,
             account: None,
+            refused: Vec::new(),
             session: None,
             addressing: false,
             headers: Vec::new(),
@@ -253,6 +262,7 @@ impl Config {
         let wsse = flip(table.get("wsse").map(|_| Wsse::read(&table.table("wsse", &WSSE)?, base)));
         let session = flip(table.get("session").map(|_| Session::read(&table.table("session", &SESSION)?, base)));
         let account = flip(table.get("account").map(|_| Account::read(&table.table("account", &ACCOUNT)?, base)));
+        let refused = table.strings("refused");
         let port = table.filled("port");
         let addressing = table.boolean("addressing");
         let mut headers = Vec::new();
@@ -295,6 +305,7 @@ impl Config {
             mtls: mtls?,
             wsse: wsse?,
             account: account?,
+            refused: refused?,
             session: session?,
             addressing: addressing?,
             headers,

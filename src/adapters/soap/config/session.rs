@@ -8,6 +8,7 @@ use hyper::header::HeaderName;
 use super::header::is_ours;
 use super::wsse::flip;
 use crate::adapters::soap::Version;
+use crate::adapters::soap::account::called;
 use crate::adapters::soap::answer::envelope::NAMESPACES;
 use crate::adapters::soap::splice::with_blocks;
 use crate::diagnostic::{Key, Presence, Section, Table};
@@ -57,6 +58,12 @@ pub static SESSION: Section = Section {
             doc: "codes of faults, or the names of the elements of their details, by which the service says that the session is over; status 401 always does",
         },
         Key {
+            name: "mtom",
+            shape: "boolean",
+            presence: Presence::Optional,
+            doc: "send the login as an XOP package (MTOM); as a policy of the WSDL demands when absent",
+        },
+        Key {
             name: "lasts",
             shape: "duration",
             presence: Presence::Optional,
@@ -84,6 +91,8 @@ pub struct Session {
     pub carrier: Carrier,
     /// Codes of faults that say that the session is over.
     pub expired: Vec<String>,
+    /// Whether the login is sent as an XOP package (MTOM), where that is said; else the WSDL says it.
+    pub is_package: Option<bool>,
     /// How long it is used at most.
     pub lasts: Option<Duration>,
 }
@@ -154,6 +163,11 @@ impl Template {
 }
 
 impl Session {
+    /// The name of the element by which one logs in.
+    pub fn element(&self) -> Option<String> {
+        called(self.envelope.filled(&[]).as_bytes())
+    }
+
     pub(super) fn read(table: &Table<'_>, base: &Path) -> Option<Session> {
         let action = table.read("operation", |node| match node.as_str() {
             Some(text) if text.chars().all(|c| c.is_ascii_graphic() && c != '"') => Ok(text.to_owned()),
@@ -214,6 +228,7 @@ impl Session {
             _ => {}
         }
         let expired = table.strings("expired");
+        let is_package = flip(table.get("mtom").map(|_| table.boolean("mtom")));
         let lasts = flip(table.get("lasts").map(|_| table.positive_duration("lasts")));
         if table.failed() {
             return None;
@@ -228,6 +243,7 @@ impl Session {
             token,
             carrier,
             expired: expired?,
+            is_package: is_package?,
             lasts: lasts?,
         })
     }

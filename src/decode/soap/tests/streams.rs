@@ -72,6 +72,33 @@ fn header_blocks_that_a_schema_knows() {
     assert_eq!((found.headers.as_str(), found.lines.len(), found.lost), (r#"{"Session":{"Id":"s-1"}}"#, 3, None));
 }
 
+/// A block of the header is a field of every record, also where reading goes on behind a record.
+#[test]
+fn fields_of_header_blocks() {
+    let soap = orders("/Batch/Order");
+    let session = soap.resolve(None, "/Header/Session/Id").unwrap();
+    let none = soap.resolve(None, "/Header/Nothing/Id").unwrap();
+    assert!(soap.resolve(None, "/Header").is_err_and(|told| told.reason.contains("`/Header/Session`")));
+    let header = "<e:Header><t:Session><t:Id>s-1</t:Id></t:Session></e:Header>";
+    let text = envelope(BODY).replace("<e:Body>", &format!("{header}<e:Body>"));
+    let behind_the_first = {
+        let mut reader = soap.reader(Cursor::new(text.as_bytes()), Resume::default()).unwrap();
+        reader.next().unwrap();
+        reader.resume_point()
+    };
+    for (from, count) in [(Resume::default(), 3), (behind_the_first, 2)] {
+        let mut reader = soap.reader(Cursor::new(text.as_bytes()), from).unwrap();
+        let mut seen = 0;
+        while let Some(item) = reader.next().unwrap() {
+            let crate::decode::Item::Record(record) = item else { panic!() };
+            assert_eq!(record.fields.read(session.slot, Scope::ROOT).unwrap(), Value::Text("s-1".into()));
+            assert_eq!(record.fields.read(none.slot, Scope::ROOT).unwrap(), Value::Null);
+            seen += 1;
+        }
+        assert_eq!(seen, count);
+    }
+}
+
 #[test]
 fn reading_goes_on_at_any_record_and_in_any_encoding() {
     let decoder = Decoder::of_soap(orders("/Batch/Order"));

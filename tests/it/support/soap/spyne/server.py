@@ -319,7 +319,18 @@ class Door:
             return self.soap11(environ, start)
         length = int(environ.get("CONTENT_LENGTH") or 0)
         body = environ["wsgi.input"].read(length)
-        envelope = etree.fromstring(body)
+        if path == "packaged-session":
+            kind = environ.get("CONTENT_TYPE", "")
+            if "multipart/related" not in kind:
+                with Lock.lock:
+                    Lock.counts["plain"] += 1
+                start("415 Cannot process the message", [("Content-Type", "text/plain")])
+                return [b"the content type text/xml was not the expected type multipart/related"]
+            package = email.message_from_bytes(b"Content-Type: " + kind.encode() + b"\r\n\r\n" + body)
+            envelope = etree.fromstring(package.get_payload(0).get_payload(decode=True))
+            path = "session"
+        else:
+            envelope = etree.fromstring(body)
 
         def fault(status, code, reason, header="", more=()):
             start(status, [("Content-Type", "text/xml; charset=utf-8"), *more])
