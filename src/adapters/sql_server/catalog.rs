@@ -9,15 +9,15 @@ use crate::adapters::sql::{Certainty, Dialect, Index, SqlErrorKind, TableColumn,
 use crate::decode::rows::{Column, ColumnKind};
 
 /// A connection that asks the catalog.
-pub(super) struct Catalog<'c> {
+pub(super) struct Catalog<'c, 'w> {
     pub(super) place: &'c str,
     pub(super) connection: &'c mut Connection,
-    pub(super) watch: &'c mut Watch,
+    pub(super) watch: &'c mut Watch<'w>,
 }
 
 type Answer = Vec<tiberius::Row>;
 
-impl Catalog<'_> {
+impl Catalog<'_, '_> {
     async fn ask(&mut self, sql: &str, bound: &[&str]) -> Result<Answer, Trouble> {
         let bound: Vec<_> =
             bound.iter().map(|text| Bound(tiberius::ColumnData::String(Some((*text).to_owned().into())))).collect();
