@@ -6,7 +6,7 @@ use odbc_api::handles::{AsStatementRef, Statement};
 use super::ask::{Texts, first, read, texts};
 use super::columns::describe;
 use super::session::Session;
-use super::{Setup, raw};
+use super::{Setup, mssql, raw};
 use crate::adapters::sql::{Certainty, Dialect, Index, SqlError, SqlErrorKind, TableColumn, TableInfo, TableName};
 use crate::decode::rows::ColumnKind;
 
@@ -50,7 +50,9 @@ fn listed(session: &Session, catalog: Option<&str>, schema: &str, table: &str) -
     let mut found = Vec::new();
     for row in &rows {
         let Some(table) = of(row, 2) else { continue };
-        let name = TableName { catalog: of(row, 0), schema: of(row, 1), table };
+        // A SQL Server's own procedures list what is in the current database alone, which needs no name.
+        let database = of(row, 0).filter(|_| session.dialect != Dialect::SqlServer);
+        let name = TableName { catalog: database, schema: of(row, 1), table };
         // The driver may take the database for a pattern, too.
         let is_of_another = |found: &String| catalog.as_ref().is_some_and(|wanted| !wanted.eq_ignore_ascii_case(found));
         if name.catalog.as_ref().is_some_and(is_of_another) {
@@ -93,16 +95,23 @@ pub(super) fn table(session: &Session, setup: &Setup, wanted: &TableName) -> Res
         }
         Err(error) => return Err(error),
     }
-    info.primary_key = primary_key(session, &info.name).unwrap_or_default();
-    info.indexes = indexes(session, &info.name).unwrap_or_default();
+    (info.primary_key, info.indexes) = keys(session, &info.name)?;
     info.snapshot_isolation = match session.dialect {
         Dialect::Postgres | Dialect::MySql | Dialect::Sqlite | Dialect::Oracle => Some(true),
-        Dialect::SqlServer => snapshot_of_server(session),
+        Dialect::SqlServer => None,
         _ => Some(false),
     };
-    beyond(session, &mut info);
+    beyond(session, &mut info)?;
     // A question that was cancelled has told nothing, which looks as if there were no key and no index.
     session.goes_on().map(|()| info)
+}
+
+/// What a database does not say, or not to this account, is left out. A database that is in trouble has said nothing, which
+/// would look as if there were no key and no index.
+pub(super) fn soft<T: Default>(told: Result<T, SqlError>) -> Result<T, SqlError> {
+    use SqlErrorKind::{Cancelled, Deadlock, Killed};
+    let is_trouble = |kind: SqlErrorKind| kind.is_outage() || matches!(kind, Killed | Cancelled | Deadlock);
+    told.or_else(|error| if is_trouble(error.kind) { Err(error) } else { Ok(T::default()) })
 }
 
 /// Notes that the account may not read the table.
@@ -129,12 +138,7 @@ fn granted(session: &Session, name: &TableName) -> Result<(Vec<String>, Vec<Stri
              where table_schema = coalesce(nullif(?, ''), database()) and table_name = ? order by ordinal_position",
             &name.catalog,
         ),
-        Dialect::SqlServer => {
-            let written = quoted(session, name);
-            let sql = "select name, coalesce(has_perms_by_name(?, 'OBJECT', 'SELECT', name, 'COLUMN'), 0) \
-                       from sys.columns where object_id = object_id(?) order by column_id";
-            return Ok(by_right(texts(session, sql, &[&written, &written])?));
-        }
+        Dialect::SqlServer => return Ok(by_right(mssql::granted(session, name)?)),
         _ => return Ok(Default::default()),
     };
     Ok(by_right(texts(session, sql, &[place.as_deref().unwrap_or_default(), &name.table])?))
@@ -152,7 +156,13 @@ fn by_right(rows: Texts) -> (Vec<String>, Vec<String>) {
 fn found(session: &Session, wanted: &TableName) -> Result<Listed, SqlError> {
     // MySQL's databases are written where others have their schemas.
     let catalog = wanted.catalog.as_deref().or(wanted.schema.as_deref());
-    let all = listed(session, catalog, wanted.schema.as_deref().unwrap_or("%"), &wanted.table)?;
+    let all = match (session.dialect, &wanted.catalog) {
+        (Dialect::SqlServer, Some(database)) => {
+            let named = mssql::named(session, database, wanted)?;
+            named.into_iter().map(|(name, is_view)| Listed { name, is_view }).collect()
+        }
+        _ => listed(session, catalog, wanted.schema.as_deref().unwrap_or("%"), &wanted.table)?,
+    };
     let fits = |part: &Option<String>, found: &Option<String>| match (part, found) {
         (Some(part), Some(found)) => part.eq_ignore_ascii_case(found),
         _ => true,
@@ -194,7 +204,11 @@ pub(super) fn quoted(session: &Session, name: &TableName) -> String {
         Dialect::Sqlite | Dialect::Generic => None,
         _ => name.schema.as_deref(),
     };
-    before.map_or(table.clone(), |before| format!("{}.{table}", quote(before)))
+    let written = before.map_or(table.clone(), |before| format!("{}.{table}", quote(before)));
+    match (session.dialect, &name.catalog) {
+        (Dialect::SqlServer, Some(database)) => format!("{}.{written}", quote(database)),
+        _ => written,
+    }
 }
 
 /// The columns as results have them: the driver is asked about a result without rows.
@@ -210,6 +224,40 @@ fn columns(session: &Session, setup: &Setup, name: &TableName, which: &str) -> R
     let plain =
         |column| TableColumn { column, is_computed: false, is_identity: false, is_rowversion: false, collation: None };
     Ok(planned.map_err(fault)?.into_iter().map(|planned| plain(planned.column)).collect())
+}
+
+/// Primary key and indexes.
+fn keys(session: &Session, name: &TableName) -> Result<(Vec<String>, Vec<Index>), SqlError> {
+    if session.dialect == Dialect::SqlServer {
+        match mssql::keys(session, name) {
+            // Old ones have no such views.
+            Err(error) if error.kind == SqlErrorKind::Missing && name.catalog.is_none() => {}
+            told => return soft(told),
+        }
+    }
+    Ok((soft(primary_key(session, name))?, soft(indexes(session, name))?))
+}
+
+/// The indexes that keep only some rows apart: those with a condition, over expressions, or not built to their end.
+fn partial(session: &Session, name: &TableName) -> Result<Vec<String>, SqlError> {
+    let rows = match session.dialect {
+        Dialect::Postgres => texts(
+            session,
+            "select ic.relname from pg_index i join pg_class ic on ic.oid = i.indexrelid \
+             join pg_class c on c.oid = i.indrelid join pg_namespace n on n.oid = c.relnamespace \
+             where n.nspname = ? and c.relname = ? \
+             and (i.indpred is not null or i.indexprs is not null or not i.indisvalid)",
+            &[name.schema.as_deref().unwrap_or_default(), &name.table],
+        )?,
+        Dialect::Sqlite => texts(
+            session,
+            "select i.name from pragma_index_list(?) i where i.partial = 1 \
+             or exists (select 1 from pragma_index_info(i.name) where cid = -2)",
+            &[&name.table],
+        )?,
+        _ => Vec::new(),
+    };
+    Ok(rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect())
 }
 
 fn primary_key(session: &Session, name: &TableName) -> Result<Vec<String>, SqlError> {
@@ -230,16 +278,28 @@ fn ordered(rows: &Texts, name: usize, number: usize) -> Vec<String> {
     found.into_iter().map(|(_, name)| name).collect()
 }
 
-fn indexes(session: &Session, name: &TableName) -> Result<Vec<Index>, SqlError> {
+/// What the driver says of a table's indexes.
+fn statistics(session: &Session, name: &TableName) -> Result<Texts, SqlError> {
     let fault = |error: Error| session.reporter.of(&error, Certainty::NotBegun);
     let mut statement = session.connection()?.preallocate().map_err(fault)?;
     let _armed = session.armed(&mut statement).map_err(fault)?;
     let (catalog, schema) = (name.catalog.as_deref(), name.schema.as_deref());
     let cursor = raw::statistics(statement.as_stmt_ref(), catalog, schema, &name.table).map_err(fault)?;
-    let Some(cursor) = cursor else { return Ok(Vec::new()) };
-    let rows = read(session, cursor).map_err(fault)?;
-    // TABLE_CAT, TABLE_SCHEM, TABLE_NAME, NON_UNIQUE, INDEX_QUALIFIER, INDEX_NAME, TYPE, ORDINAL_POSITION, COLUMN_NAME
+    match cursor {
+        Some(cursor) => read(session, cursor).map_err(fault),
+        None => Ok(Vec::new()),
+    }
+}
+
+fn indexes(session: &Session, name: &TableName) -> Result<Vec<Index>, SqlError> {
+    let rows = statistics(session, name)?;
+    let partial = if rows.is_empty() { Vec::new() } else { soft(partial(session, name))? };
+    // TABLE_CAT, TABLE_SCHEM, TABLE_NAME, NON_UNIQUE, INDEX_QUALIFIER, INDEX_NAME, TYPE, ORDINAL_POSITION, COLUMN_NAME,
+    // ASC_OR_DESC, CARDINALITY, PAGES, FILTER_CONDITION
+    let is_said =
+        |row: &[Option<String>], at: usize| row.get(at).and_then(Option::as_deref).is_some_and(|text| !text.is_empty());
     let mut names: Vec<String> = rows.iter().filter_map(|row| row.get(5).cloned().flatten()).collect();
+    names.retain(|name| !partial.contains(name));
     names.sort();
     names.dedup();
     let mut indexes = Vec::new();
@@ -248,39 +308,38 @@ fn indexes(session: &Session, name: &TableName) -> Result<Vec<Index>, SqlError> 
             rows.iter().filter(|row| row.get(5).is_some_and(|cell| cell.as_ref() == Some(&name))).cloned().collect();
         let is_unique = of.first().and_then(|row| row.get(3)?.as_deref()) == Some("0");
         let columns = ordered(&of, 8, 7);
-        if !columns.is_empty() {
+        // A part without a name is an expression, and what has a filter is not of all rows.
+        let is_whole = of.iter().all(|row| is_said(row, 8) && !is_said(row, 12));
+        if is_whole && !columns.is_empty() {
             indexes.push(Index { name, columns, is_unique });
         }
     }
     Ok(indexes)
 }
 
-fn snapshot_of_server(session: &Session) -> Option<bool> {
-    let sql = "select snapshot_isolation_state from sys.databases where database_id = db_id()";
-    first(session, sql, &[]).ok()?.into_iter().next().flatten().map(|state| state == "1")
-}
-
 /// What a dialect tells beyond the catalog functions. What the account may not see is said, and is no fault.
-fn beyond(session: &Session, info: &mut TableInfo) {
+fn beyond(session: &Session, info: &mut TableInfo) -> Result<(), SqlError> {
     let table = info.name.table.clone();
     let place = info.name.schema.clone().or_else(|| info.name.catalog.clone()).unwrap_or_default();
     let told = match session.dialect {
         Dialect::Postgres => postgres(session, info, &place, &table),
         Dialect::MySql => mysql(session, info, &table),
         Dialect::Sqlite => sqlite(session, info, &table),
-        Dialect::SqlServer => sql_server(session, info, &place, &table),
+        Dialect::SqlServer => mssql::beyond(session, info),
         Dialect::Oracle => oracle(session, info, &place, &table),
         _ => Ok(()),
     };
-    if let Err(error) = told
+    if let Err(error) = &told
         && error.kind == SqlErrorKind::Rights
     {
         info.missing_rights.push(format!("number of rows and kinds of columns cannot be seen: {}", error.message));
+        return Ok(());
     }
+    soft(told)
 }
 
 /// Takes what rows of name, identity, computed, collation say of columns.
-fn mark(info: &mut TableInfo, rows: &Texts) {
+pub(super) fn mark(info: &mut TableInfo, rows: &Texts) {
     let is = |row: &[Option<String>], index: usize| {
         row.get(index).and_then(Option::as_deref).is_some_and(|text| matches!(text, "1" | "t" | "true" | "YES"))
     };
@@ -293,7 +352,7 @@ fn mark(info: &mut TableInfo, rows: &Texts) {
     }
 }
 
-fn rows_of(answer: &[Option<String>]) -> Option<u64> {
+pub(super) fn rows_of(answer: &[Option<String>]) -> Option<u64> {
     answer.first().cloned().flatten()?.trim().parse().ok()
 }
 
@@ -365,30 +424,6 @@ fn sqlite(session: &Session, info: &mut TableInfo, table: &str) -> Result<(), Sq
         let sql = format!("select max(rowid) from {}", quoted(session, &info.name));
         info.rows = first(session, &sql, &[]).ok().and_then(|answer| rows_of(&answer));
     }
-    Ok(())
-}
-
-fn sql_server(session: &Session, info: &mut TableInfo, schema: &str, table: &str) -> Result<(), SqlError> {
-    let name = format!("{}.{}", session.dialect.quoted(schema), session.dialect.quoted(table));
-    let rows = texts(
-        session,
-        "select name, is_identity, is_computed, collation_name, case when system_type_id = 189 then 1 else 0 end \
-         from sys.columns where object_id = object_id(?)",
-        &[&name],
-    )?;
-    mark(info, &rows);
-    for row in &rows {
-        let is_version = row.get(4).and_then(Option::as_deref) == Some("1");
-        let column =
-            info.columns.iter_mut().find(|column| Some(&column.column.name) == row.first().and_then(Option::as_ref));
-        if let (true, Some(column)) = (is_version, column) {
-            column.is_rowversion = true;
-        }
-    }
-    let sql = "select sum(rows) from sys.partitions where object_id = object_id(?) and index_id in (0, 1)";
-    info.rows = rows_of(&first(session, sql, &[&name])?);
-    let sql = "select count(*) from sys.change_tracking_tables where object_id = object_id(?)";
-    info.change_tracking = first(session, sql, &[&name])?.first().cloned().flatten().is_some_and(|count| count != "0");
     Ok(())
 }
 

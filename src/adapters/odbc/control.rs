@@ -52,10 +52,43 @@ struct State {
     late: Option<Stop>,
 }
 
+/// The time of a call. It stands still while we pause ourselves: to keep a pace, or until somebody takes what there is.
+struct Clock {
+    /// When its time is up, if there is no other pause.
+    deadline: Instant,
+    /// Since when it stands still, and for how many of its threads.
+    paused: Option<(Instant, usize)>,
+}
+
+impl Clock {
+    fn left(&self) -> Duration {
+        let now = self.paused.map_or_else(Instant::now, |(since, _)| since);
+        self.deadline.saturating_duration_since(now)
+    }
+}
+
+/// A pause of our own, which ends with it.
+pub(super) struct Pause<'c> {
+    control: &'c Control,
+}
+
+impl Drop for Pause<'_> {
+    fn drop(&mut self) {
+        let mut clock = self.control.clock.lock();
+        clock.paused = match clock.paused {
+            Some((since, threads)) if threads > 1 => Some((since, threads - 1)),
+            Some((since, _)) => {
+                clock.deadline += since.elapsed();
+                None
+            }
+            None => None,
+        };
+    }
+}
+
 /// A call as it is seen from outside of its thread.
 pub(super) struct Control {
-    /// When its time is up.
-    deadline: Instant,
+    clock: Mutex<Clock>,
     state: Mutex<State>,
     /// Rings when the call is to stop.
     bell: Condvar,
@@ -85,7 +118,7 @@ impl Control {
     pub(super) fn new(time: Duration) -> Control {
         let now = Instant::now();
         Control {
-            deadline: now.checked_add(time).unwrap_or(now),
+            clock: Mutex::new(Clock { deadline: now.checked_add(time).unwrap_or(now), paused: None }),
             state: Mutex::new(State { phase: Phase::NotBegun, stop: None, late: None }),
             bell: Condvar::new(),
             stopped: AtomicBool::new(false),
@@ -96,7 +129,28 @@ impl Control {
 
     /// What is left of its time.
     pub(super) fn left(&self) -> Duration {
-        self.deadline.saturating_duration_since(Instant::now())
+        self.clock.lock().left()
+    }
+
+    /// Resolves when its time is up.
+    pub(super) async fn time_is_up(&self) {
+        loop {
+            let left = self.left();
+            if left.is_zero() {
+                return;
+            }
+            tokio::time::sleep(left.max(TICK)).await;
+        }
+    }
+
+    /// What passes until the pause is dropped is no time of the database's.
+    pub(super) fn pause(&self) -> Pause<'_> {
+        let mut clock = self.clock.lock();
+        clock.paused = match clock.paused {
+            Some((since, threads)) => Some((since, threads + 1)),
+            None => Some((Instant::now(), 1)),
+        };
+        Pause { control: self }
     }
 
     /// From now on this statement of the session is what is cancelled, or the one that stands for it there. The guard must
@@ -194,6 +248,9 @@ impl Control {
         }
     }
 }
+
+/// How often the clock of a call is looked at while it stands still.
+const TICK: Duration = Duration::from_millis(10);
 
 /// How long cancelling may take before the thread is left to itself.
 pub(super) const CANCEL_WAIT: Duration = Duration::from_secs(5);

@@ -92,7 +92,8 @@ impl Said {
             "42S02" | "42S22" | "42P01" | "42703" | "42704" | "42883" | "3F000" | "S0002" | "S0022" => {
                 SqlErrorKind::Missing
             }
-            _ if matches!(native, 1146 | 1054 | 1305 | 208 | 207 | 2812) => SqlErrorKind::Missing,
+            _ if native == 916 => SqlErrorKind::Rights,
+            _ if matches!(native, 1146 | 1054 | 1305 | 208 | 207 | 911 | 942 | 2812) => SqlErrorKind::Missing,
             "HY000" if says("no such table") || says("no such column") => SqlErrorKind::Missing,
             _ if state.starts_with("23") => SqlErrorKind::Constraint,
             "22001" | "22003" | "22007" | "22008" | "22018" | "22P02" => SqlErrorKind::Value,

@@ -270,6 +270,7 @@ impl Pace {
         let Some(rate) = self.rate else { return };
         self.rows += rows as f64;
         let due = self.began + std::time::Duration::from_secs_f64(self.rows / f64::from(rate.max(1)));
+        let _pause = control.pause();
         control.sleep_until(due);
     }
 }

@@ -33,6 +33,8 @@ mod fetch;
 #[cfg(feature = "odbc")]
 mod line;
 #[cfg(feature = "odbc")]
+mod mssql;
+#[cfg(feature = "odbc")]
 mod params;
 #[cfg(feature = "odbc")]
 mod portal;

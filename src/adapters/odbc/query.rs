@@ -6,6 +6,7 @@ use std::sync::Arc;
 use odbc_api::handles::{AsStatementRef, Statement, StatementImpl};
 use odbc_api::{CursorImpl, Preallocated};
 use parking_lot::Mutex;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use super::columns::describe;
@@ -252,13 +253,19 @@ struct Stream<'s> {
 }
 
 impl Stream<'_> {
-    /// Sends what there is. Waits while the receiver is busy, but not beyond the call's end.
+    /// Sends what there is. Waits while the receiver is busy, but not beyond the call's end; that is not held against the
+    /// database.
     fn flush(&mut self) -> bool {
-        let batch = self.writer.take();
+        let batch = match self.out.try_send(Ok(self.writer.take())) {
+            Ok(()) => return true,
+            Err(TrySendError::Closed(_)) => return false,
+            Err(TrySendError::Full(batch)) => batch,
+        };
+        let _pause = self.control.pause();
         let stopping = self.control.stopping();
         self.runtime.block_on(async {
             tokio::select! {
-                sent = self.out.send(Ok(batch)) => sent.is_ok(),
+                sent = self.out.send(batch) => sent.is_ok(),
                 () = stopping.cancelled() => false,
             }
         })

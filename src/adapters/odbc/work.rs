@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::timeout;
 
 use super::Setup;
 use super::control::{CANCEL_AGAIN, CANCEL_WAIT, Control, Stop};
@@ -79,31 +79,38 @@ impl Pool {
         W: FnMut(&mut Session, &Arc<Control>) -> Result<T, SqlError> + Send + 'static,
         G: Future<Output = ()> + Send + 'static,
     {
-        let deadline = Instant::now() + time;
         let call = permit.begin();
         let control = Arc::new(Control::new(time));
         let (done, mut over) = oneshot::channel();
         let worker = match self.start(work, &control, done) {
             Ok(worker) => worker,
             Err(error) => {
-                call.answered();
+                call.not_made(&error);
                 return Err(error);
             }
         };
-        let mut gone = std::pin::pin!(gone);
-        let mut why = None;
         let first = tokio::select! {
             biased;
-            ended = &mut over => Some(ended),
-            () = sleep_until(deadline) => { why = Some(Stop::Timeout); None }
-            () = &mut gone => { why = Some(Stop::Gone); None }
+            ended = &mut over => Ok(ended),
+            () = control.time_is_up() => Err(Stop::Timeout),
+            () = gone => Err(Stop::Gone),
         };
-        let ended = match (first, why) {
-            (Some(ended), _) => Ok(ended),
-            (None, why) => {
-                control.stop(why.unwrap_or(Stop::Gone));
+        let why = first.as_ref().err().copied();
+        let ended = match first {
+            Ok(ended) => Ok(ended),
+            Err(why) => {
+                control.stop(why);
                 let is_over = self.cancel(&control);
-                let ended = timeout(CANCEL_WAIT, &mut over).await;
+                let stopping = async {
+                    tokio::select! {
+                        biased;
+                        // Its own time goes on, whoever has left.
+                        () = control.time_is_up() => call.overdue(),
+                        ended = &mut over => return ended,
+                    }
+                    (&mut over).await
+                };
+                let ended = timeout(CANCEL_WAIT, stopping).await;
                 is_over.store(true, Ordering::Release);
                 ended
             }
@@ -117,6 +124,8 @@ impl Pool {
         match result.as_ref().err() {
             Some(error) if matches!(error.kind, SqlErrorKind::Lost | SqlErrorKind::Protocol) => call.lost(),
             Some(error) if error.kind == SqlErrorKind::Own => call.not_made(error),
+            // It is overdue, and the database has said that it stopped: it is slow, and does not stand still.
+            Some(error) if error.kind == SqlErrorKind::Timeout && why == Some(Stop::Timeout) => call.answered(),
             Some(error) if error.kind.is_outage() => call.failed(),
             _ => call.answered(),
         }
@@ -170,7 +179,7 @@ impl Pool {
             Ok(()) => Ok(Worker { jobs }),
             Err(fault) => {
                 let message = format!("no thread for another connection: {fault}");
-                Err(self.reporter().says(SqlErrorKind::Busy, Certainty::NotBegun, message))
+                Err(self.reporter().says(SqlErrorKind::Own, Certainty::NotBegun, message))
             }
         }
     }

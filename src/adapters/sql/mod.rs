@@ -113,6 +113,8 @@ pub struct TableInfo {
     pub name: TableName,
     /// Whether it is a view.
     pub is_view: bool,
+    /// Whether it stands in another database than the one that the connection is in, where that is known.
+    pub is_elsewhere: bool,
     /// Its columns, in order.
     pub columns: Vec<TableColumn>,
     /// The columns of its primary key, in order; empty where there is none.

@@ -32,7 +32,7 @@ pub(super) type Reply = oneshot::Sender<Result<Rows, SqlError>>;
 pub(super) async fn ask(
     inner: &Inner,
     connection: &mut Connection,
-    watch: &mut Watch,
+    watch: &mut Watch<'_>,
     query: &Query,
     reply: Reply,
 ) -> (Result<(), Trouble>, Exit) {
@@ -65,7 +65,7 @@ impl Exit {
 async fn attempt(
     inner: &Inner,
     connection: &mut Connection,
-    watch: &mut Watch,
+    watch: &mut Watch<'_>,
     query: &Query,
     exit: &mut Exit,
 ) -> Result<(), Trouble> {
@@ -131,7 +131,7 @@ fn shape_sql(shape: &Shape) -> String {
 }
 
 async fn watch_next(
-    watch: &mut Watch,
+    watch: &mut Watch<'_>,
     stream: &mut QueryStream<'_>,
 ) -> Result<tiberius::Result<Option<QueryItem>>, super::watch::Abandoned> {
     let mut next = watch.drive(stream.try_next()).await;
@@ -169,7 +169,7 @@ fn described(shape: &Shape, wire: &[tiberius::Column]) -> Result<Option<Describe
 /// The first rows, until every decimal's scale is known.
 async fn look_ahead(
     inner: &Inner,
-    watch: &mut Watch,
+    watch: &mut Watch<'_>,
     stream: &mut QueryStream<'_>,
     wire: &[tiberius::Column],
 ) -> Result<(Vec<Row>, bool), Trouble> {
@@ -193,7 +193,7 @@ async fn look_ahead(
 }
 
 /// What is more than a result is not read.
-async fn several(inner: &Inner, watch: &mut Watch, stream: &mut QueryStream<'_>) -> Trouble {
+async fn several(inner: &Inner, watch: &mut Watch<'_>, stream: &mut QueryStream<'_>) -> Trouble {
     let said = "the statement has more than one result; write one SELECT";
     let error = fault::own(&inner.place, SqlErrorKind::Statement, Certainty::NotBegun, said);
     watch.stop(Why::Left);
@@ -215,7 +215,7 @@ struct Flow<'q> {
 
 async fn pump(
     inner: &Inner,
-    watch: &mut Watch,
+    watch: &mut Watch<'_>,
     stream: &mut QueryStream<'_>,
     early: Vec<Row>,
     is_over: bool,
@@ -243,7 +243,7 @@ async fn pump(
 }
 
 impl Flow<'_> {
-    async fn row(&mut self, watch: &mut Watch, row: &Row) {
+    async fn row(&mut self, watch: &mut Watch<'_>, row: &Row) {
         self.cells.row(row, &mut self.writer);
         if self.writer.rows() >= u64::from(self.query.batch_rows.max(1)) || self.writer.size() >= self.query.batch_bytes
         {
@@ -258,7 +258,7 @@ impl Flow<'_> {
     }
 
     /// Hands over a batch. Who is slow to take it is waited for, and not held against the server.
-    async fn send(&mut self, watch: &mut Watch) {
+    async fn send(&mut self, watch: &mut Watch<'_>) {
         let batch = self.writer.take();
         if watch.why().is_some() {
             return;

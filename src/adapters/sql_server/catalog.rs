@@ -9,15 +9,15 @@ use crate::adapters::sql::{Certainty, Dialect, Index, SqlErrorKind, TableColumn,
 use crate::decode::rows::{Column, ColumnKind};
 
 /// A connection that asks the catalog.
-pub(super) struct Catalog<'c> {
+pub(super) struct Catalog<'c, 'w> {
     pub(super) place: &'c str,
     pub(super) connection: &'c mut Connection,
-    pub(super) watch: &'c mut Watch,
+    pub(super) watch: &'c mut Watch<'w>,
 }
 
 type Answer = Vec<tiberius::Row>;
 
-impl Catalog<'_> {
+impl Catalog<'_, '_> {
     async fn ask(&mut self, sql: &str, bound: &[&str]) -> Result<Answer, Trouble> {
         let bound: Vec<_> =
             bound.iter().map(|text| Bound(tiberius::ColumnData::String(Some((*text).to_owned().into())))).collect();
@@ -60,7 +60,8 @@ impl Catalog<'_> {
             "SELECT i.name, i.is_primary_key, i.is_unique, c.name FROM {catalog}sys.indexes AS i \
              JOIN {catalog}sys.index_columns AS k ON k.object_id = i.object_id AND k.index_id = i.index_id \
              JOIN {catalog}sys.columns AS c ON c.object_id = k.object_id AND c.column_id = k.column_id \
-             WHERE i.object_id = OBJECT_ID(@P1) AND k.key_ordinal > 0 AND i.is_hypothetical = 0 AND i.has_filter = 0 \
+             WHERE i.object_id = OBJECT_ID(@P1) AND k.key_ordinal > 0 AND i.is_hypothetical = 0 AND i.is_disabled = 0 \
+             AND i.has_filter = 0 \
              ORDER BY i.index_id, k.key_ordinal"
         );
         for row in self.ask_softly(&indexes, &[&written], None).await? {
@@ -95,7 +96,13 @@ impl Catalog<'_> {
              LEFT JOIN {catalog}sys.types AS t ON t.user_type_id = c.system_type_id \
              WHERE o.object_id = OBJECT_ID(@P1) AND o.type IN ('U', 'V') ORDER BY c.column_id"
         );
-        let rows = self.ask(&sql, &[written]).await?;
+        let rows = self.ask(&sql, &[written]).await.map_err(|trouble| match (trouble, &wanted.catalog) {
+            (Trouble::Told(error), Some(database)) if error.kind == SqlErrorKind::Missing => {
+                let said = format!("there is no database `{database}`, or the login may not see it");
+                Trouble::Told(fault::own(self.place, SqlErrorKind::Missing, Certainty::NotBegun, said))
+            }
+            (trouble, _) => trouble,
+        })?;
         let Some(first) = rows.first() else {
             let said = format!(
                 "there is no table or view {written}, or the login may not see it; look at its name and schema, or GRANT \
@@ -115,14 +122,20 @@ impl Catalog<'_> {
 
     /// What the server keeps of changes.
     async fn changes(&mut self, catalog: &str, written: &str, info: &mut TableInfo) -> Result<(), Trouble> {
+        if let Some(database) = info.name.catalog.clone() {
+            let home = "SELECT CASE WHEN DB_ID(@P1) = DB_ID() THEN 1 ELSE 0 END";
+            let home = self.ask_softly(home, &[&database], None).await?;
+            info.is_elsewhere = home.first().and_then(|row| flag(row, 0)) == Some(false);
+        }
         let tracked = format!("SELECT 1 FROM {catalog}sys.change_tracking_tables WHERE object_id = OBJECT_ID(@P1)");
         info.change_tracking = !self.ask_softly(&tracked, &[written], None).await?.is_empty();
         let database = match &info.name.catalog {
             Some(name) => format!("'{}'", name.replace('\'', "''")),
             None => "DB_NAME()".to_owned(),
         };
-        let state =
-            format!("SELECT snapshot_isolation_state, is_cdc_enabled FROM sys.databases WHERE name = {database}");
+        let state = format!(
+            "SELECT snapshot_isolation_state, is_cdc_enabled FROM {catalog}sys.databases WHERE name = {database}"
+        );
         let state = self.ask_softly(&state, &[], None).await?;
         // 1 is ON; 2 and 3 are on the way.
         info.snapshot_isolation = state.first().and_then(|row| text(row, 0)).map(|state| state == "1");

@@ -62,7 +62,16 @@ pub(super) type Behind = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// Why there is no connection, and what goes on all the same.
 pub(super) struct Unconnected {
     pub(super) error: SqlError,
-    pub(super) behind: Option<Behind>,
+    pub(super) goes_on: GoesOn,
+}
+
+/// What the server may be at work on although nobody waits for it any more.
+pub(super) enum GoesOn {
+    Nothing,
+    /// A login that cannot be ended.
+    Login(Behind),
+    /// A request whose connection was closed.
+    Request,
 }
 
 /// A connection, by all steps. A server may send us to another one, once.
@@ -88,10 +97,10 @@ pub(super) enum Stop {
 impl Stop {
     pub(super) fn told(self, config: &Config) -> Unconnected {
         match self {
-            Stop::Failed(error) => Unconnected { error, behind: None },
+            Stop::Failed(error) => Unconnected { error, goes_on: GoesOn::Nothing },
             Stop::Routed(host, port) => {
                 let error = fault::of(&config.place(), Certainty::NotBegun, &Error::Routing { host, port });
-                Unconnected { error, behind: None }
+                Unconnected { error, goes_on: GoesOn::Nothing }
             }
             Stop::Late(behind) => {
                 let said = format!("nobody has let us in within {:?}", config.connect_timeout);
@@ -101,7 +110,8 @@ impl Stop {
                         "look whether the server and those of the domain (port 88) are up; `doctor` looks step by step"
                     }
                 };
-                Unconnected { error: failed(config, SqlErrorKind::Unreachable, said, remedy), behind }
+                let goes_on = behind.map_or(GoesOn::Nothing, GoesOn::Login);
+                Unconnected { error: failed(config, SqlErrorKind::Unreachable, said, remedy), goes_on }
             }
         }
     }

@@ -5,7 +5,7 @@ use std::future::Future;
 use tokio::time::{Instant, timeout};
 
 use super::config::{Config, Encryption};
-use super::connect::{self, Behind, Connection};
+use super::connect::{self, Behind, Connection, GoesOn};
 use super::exchange::{few, flag};
 use super::line::Way;
 use super::probe::{self, APART, OLDEST};
@@ -88,7 +88,9 @@ pub(super) async fn reach(config: &Config, diagnosis: &mut Diagnosis) -> Option<
     let deadline = Instant::now() + config.connect_timeout;
     let login = connect::login(config, way, &greeting, port, deadline).await.map_err(|stop| {
         let told = stop.told(config);
-        diagnosis.behind = told.behind;
+        if let GoesOn::Login(behind) = told.goes_on {
+            diagnosis.behind = Some(behind);
+        }
         told.error
     });
     let connection = diagnosis.step("login", login)?;
@@ -97,7 +99,12 @@ pub(super) async fn reach(config: &Config, diagnosis: &mut Diagnosis) -> Option<
 }
 
 /// Looks at what we may do, and at what there is.
-pub(super) async fn look(config: &Config, connection: &mut Connection, watch: &mut Watch, diagnosis: &mut Diagnosis) {
+pub(super) async fn look(
+    config: &Config,
+    connection: &mut Connection,
+    watch: &mut Watch<'_>,
+    diagnosis: &mut Diagnosis,
+) {
     let place = config.place();
     let database = match probe::one(&place, connection, watch, "SELECT DB_NAME()").await {
         Ok(database) => database.unwrap_or_default(),

@@ -69,7 +69,7 @@ pub(super) fn stopped(place: &str, why: Why, is_acknowledged: bool) -> SqlError 
 pub(super) async fn few(
     place: &str,
     connection: &mut Connection,
-    watch: &mut Watch,
+    watch: &mut Watch<'_>,
     sql: &str,
     bound: &[Bound],
 ) -> Result<Vec<Row>, Trouble> {
@@ -108,20 +108,42 @@ pub(super) fn flag(row: &Row, at: usize) -> Option<bool> {
     text(row, at).map(|text| text != "0")
 }
 
+/// What became of a connection that was to be used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Settled {
+    /// It can be.
+    Well,
+    /// It cannot: the server, or its connection, is in trouble.
+    Never,
+    /// It cannot: the server does not answer in time.
+    Silent,
+}
+
+impl Settled {
+    fn of<T>(ended: Result<tiberius::Result<T>, tokio::time::error::Elapsed>) -> Settled {
+        match ended {
+            Ok(Ok(_)) => Settled::Well,
+            Ok(Err(_)) => Settled::Never,
+            Err(_) => Settled::Silent,
+        }
+    }
+}
+
 /// Brings a connection back to where it can be used again: what it owes has come, and no transaction is open.
-pub(super) async fn settle(connection: &mut Connection) -> bool {
+pub(super) async fn settle(connection: &mut Connection) -> Settled {
     let release = connection.release.take();
     let Connection { client, control, .. } = connection;
     if control.is_owed() {
         // The answer of the statement was over before the server saw that it was to stop: it says so in one of its own.
         control.swallow();
-        if !matches!(tokio::time::timeout(PATIENCE, client.cancel_query()).await, Ok(Ok(()))) {
-            return false;
+        let acknowledged = Settled::of(tokio::time::timeout(PATIENCE, client.cancel_query()).await);
+        if acknowledged != Settled::Well {
+            return acknowledged;
         }
     }
     control.settle();
     let undo = ["IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION"].into_iter().chain(release.as_deref());
     let undo = undo.collect::<Vec<_>>().join(";\n");
     let undo = async { client.simple_query(undo).await?.into_results().await };
-    matches!(tokio::time::timeout(PATIENCE, undo).await, Ok(Ok(_)))
+    Settled::of(tokio::time::timeout(PATIENCE, undo).await)
 }

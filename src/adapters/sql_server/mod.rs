@@ -51,8 +51,8 @@ use super::sql::{
 };
 use crate::gate::{Call, Permit};
 use catalog::Catalog;
-use connect::Unconnected;
-use exchange::Trouble;
+use connect::{GoesOn, Unconnected};
+use exchange::{Settled, Trouble};
 use place::Place;
 use pool::{Connections, Held, Work};
 use shape::Shapes;
@@ -148,13 +148,18 @@ impl Inner {
                 call.answered();
                 Ok(held)
             }
-            Err(Unconnected { error, behind: Some(behind) }) => {
+            Err(Unconnected { error, goes_on: GoesOn::Login(behind) }) => {
                 call.overdue();
                 call.lost();
                 place.wait_for(behind);
                 Err(error)
             }
-            Err(Unconnected { error, behind: None }) => {
+            Err(Unconnected { error, goes_on: GoesOn::Request }) => {
+                call.overdue();
+                call.lost();
+                Err(error)
+            }
+            Err(Unconnected { error, goes_on: GoesOn::Nothing }) => {
                 match error.kind {
                     SqlErrorKind::Own => call.not_made(&error),
                     kind if kind.is_outage() => call.failed(),
@@ -167,16 +172,22 @@ impl Inner {
 
     /// Ends a call: the connection goes back to the others or is closed, and the permit is told which.
     async fn close(&self, call: Call<'_>, mut held: Held, broken: Option<&SqlError>) {
-        if broken.is_none() && exchange::settle(&mut held).await {
+        let settled = match broken {
+            None => exchange::settle(&mut held).await,
+            Some(_) => Settled::Never,
+        };
+        if settled == Settled::Well {
             drop(held);
-            call.answered();
-        } else {
-            pool::discard(held);
-            // Of a session that was ended the server says so: nothing is at work any more.
-            match broken {
-                Some(error) if error.kind == SqlErrorKind::Killed => call.failed(),
-                _ => call.lost(),
-            }
+            return call.answered();
+        }
+        pool::discard(held);
+        if settled == Settled::Silent {
+            call.overdue();
+        }
+        // Of a session that was ended the server says so: nothing is at work any more.
+        match broken {
+            Some(error) if error.kind == SqlErrorKind::Killed => call.failed(),
+            _ => call.lost(),
         }
     }
 
@@ -190,8 +201,9 @@ impl Inner {
             }
         };
         let call = place.begin();
-        let mut watch = Watch::new(Arc::clone(&held.control), Instant::now() + query.timeout, left);
+        let mut watch = Watch::new(Arc::clone(&held.control), &call, Instant::now() + query.timeout, left);
         let (ended, exit) = ask::ask(self, &mut held, &mut watch, query, reply).await;
+        drop(watch);
         self.close(call, held, broken(&ended)).await;
         place.leave();
         if let Err(trouble) = ended {
@@ -209,8 +221,9 @@ impl Inner {
         let mut held = self.take(place, Isolation::ReadCommitted, Work::Write).await?;
         let call = place.begin();
         let end = Instant::now() + work.timeout;
-        let mut watch = Watch::new(Arc::clone(&held.control), end, left);
+        let mut watch = Watch::new(Arc::clone(&held.control), &call, end, left);
         let ended = work::transact(self, &mut held, &mut watch, work, end, late).await;
+        drop(watch);
         let behind = ended.as_ref().ok().and_then(|worked| worked.broken.as_ref());
         self.close(call, held, broken(&ended).or(behind)).await;
         ended.map(|worked| worked.done).map_err(Trouble::into_error)
@@ -219,13 +232,14 @@ impl Inner {
     async fn inquire(&self, place: &Place, inquiry: Inquiry, left: Left) -> Result<Found, SqlError> {
         let mut held = self.take(place, Isolation::ReadCommitted, Work::Read).await?;
         let call = place.begin();
-        let mut watch = Watch::new(Arc::clone(&held.control), Instant::now() + self.config.timeout, left);
+        let mut watch = Watch::new(Arc::clone(&held.control), &call, Instant::now() + self.config.timeout, left);
         let ended = self.find(&mut held, &mut watch, inquiry).await;
+        drop(watch);
         self.close(call, held, broken(&ended)).await;
         ended.map_err(Trouble::into_error)
     }
 
-    async fn find(&self, held: &mut Held, watch: &mut Watch, inquiry: Inquiry) -> Result<Found, Trouble> {
+    async fn find(&self, held: &mut Held, watch: &mut Watch<'_>, inquiry: Inquiry) -> Result<Found, Trouble> {
         let mut catalog = Catalog { place: &self.place, connection: &mut *held, watch };
         Ok(match inquiry {
             Inquiry::Table(name) => Found::Table(Box::new(catalog.table(&name).await?)),
@@ -249,7 +263,7 @@ impl Inner {
         let mut diagnosis = doctor::Diagnosis::default();
         if let Some(mut connection) = doctor::reach(&self.config, &mut diagnosis).await {
             let end = Instant::now() + self.config.timeout;
-            let mut watch = Watch::new(Arc::clone(&connection.control), end, left);
+            let mut watch = Watch::new(Arc::clone(&connection.control), &call, end, left);
             doctor::look(&self.config, &mut connection, &mut watch, &mut diagnosis).await;
         }
         if let Some(behind) = diagnosis.behind {

@@ -6,7 +6,7 @@ use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, QueueMode, Re
 use tokio::time::timeout;
 
 use super::config::Config;
-use super::connect::{Connection, Unconnected, connect};
+use super::connect::{Connection, GoesOn, Unconnected, connect};
 use super::fault;
 use super::watch::PATIENCE;
 use crate::adapters::sql::{Certainty, Isolation, SqlError, SqlErrorKind};
@@ -63,9 +63,10 @@ impl Connections {
         self.pool.status().size
     }
 
-    /// One that is good, with all its settings made. One that died while it waited is not taken for the server's fault.
+    /// One that is good, with all its settings made. One that died while it waited is not taken for the server's fault; behind
+    /// one that does not answer no other is asked, since the server may be at work on that request for as long as it likes.
     pub(super) async fn take(&self, isolation: Isolation, work: Work) -> Result<Held, Unconnected> {
-        let unmade = |error: SqlError| Unconnected { error, behind: None };
+        let unmade = |error: SqlError| Unconnected { error, goes_on: GoesOn::Nothing };
         let limit = self.config.check_after;
         self.pool.retain(|_, metrics| metrics.last_used() < limit);
         let settings = settings(&self.config, isolation, work);
@@ -90,8 +91,10 @@ impl Connections {
                     told
                 }
                 Err(_) => {
+                    discard(held);
                     let said = "the server does not answer; look whether it is overloaded";
-                    fault::own(&self.place, SqlErrorKind::Timeout, Certainty::NotBegun, said)
+                    let error = fault::own(&self.place, SqlErrorKind::Timeout, Certainty::NotBegun, said);
+                    return Err(Unconnected { error, goes_on: GoesOn::Request });
                 }
             };
             discard(held);

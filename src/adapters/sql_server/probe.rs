@@ -15,7 +15,7 @@ pub(super) const OLDEST: u8 = 11;
 pub(super) const APART: i64 = 5000;
 
 /// Asks it. What it does not answer is left out.
-pub(super) async fn probe(place: &str, connection: &mut Connection, watch: &mut Watch) -> Result<Server, Trouble> {
+pub(super) async fn probe(place: &str, connection: &mut Connection, watch: &mut Watch<'_>) -> Result<Server, Trouble> {
     let version = connection.version;
     let alive = few(place, connection, watch, "SELECT 1", &[]).await?;
     let mut server = Server { product: prelogin::product(version), ..Server::default() };
@@ -50,7 +50,7 @@ pub(super) async fn probe(place: &str, connection: &mut Connection, watch: &mut 
 pub(super) async fn one(
     place: &str,
     connection: &mut Connection,
-    watch: &mut Watch,
+    watch: &mut Watch<'_>,
     sql: &str,
 ) -> Result<Option<String>, Trouble> {
     match few(place, connection, watch, sql, &[]).await {

@@ -72,7 +72,7 @@ impl Shapes {
         &self,
         place: &str,
         connection: &mut Connection,
-        watch: &mut Watch,
+        watch: &mut Watch<'_>,
         sql: &str,
         bound: &[Bound],
     ) -> Result<Arc<Shape>, Trouble> {
@@ -110,7 +110,7 @@ impl Shapes {
         &self,
         place: &str,
         connection: &mut Connection,
-        watch: &mut Watch,
+        watch: &mut Watch<'_>,
         sql: &str,
         bound: &[Bound],
     ) -> Result<Vec<bool>, Trouble> {
@@ -138,7 +138,7 @@ impl Shapes {
         &self,
         place: &str,
         connection: &mut Connection,
-        watch: &mut Watch,
+        watch: &mut Watch<'_>,
         sql: &str,
         declarations: &str,
     ) -> Result<Option<Vec<Described>>, Trouble> {
@@ -160,7 +160,7 @@ impl Shapes {
         &self,
         place: &str,
         connection: &mut Connection,
-        watch: &mut Watch,
+        watch: &mut Watch<'_>,
         columns: &[Described],
     ) -> Result<Option<String>, Trouble> {
         let (mut types, mut changed) = (Vec::new(), 0);
@@ -187,7 +187,7 @@ impl Shapes {
         &self,
         place: &str,
         connection: &mut Connection,
-        watch: &mut Watch,
+        watch: &mut Watch<'_>,
         collation: &str,
     ) -> Result<bool, Trouble> {
         let known = self.code_pages.lock().get(collation).cloned();

@@ -1,5 +1,5 @@
 //! Work on a connection that has an end: by its time, or because nobody waits any more. The server is asked to stop then,
-//! and the work goes on until it did.
+//! and the work goes on until it did. From the end of its time on the gate knows that it is overdue, however it ends.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::line::Control;
+use crate::gate::Call;
 
 /// How long the server may take to say that it has stopped.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -31,17 +32,21 @@ pub(super) struct Abandoned;
 pub(super) type Left = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Watches over the work on one connection.
-pub(super) struct Watch {
+pub(super) struct Watch<'c> {
     control: Arc<Control>,
+    /// The call that it is, as the gate knows it.
+    call: &'c Call<'c>,
     end: Instant,
+    /// When it is waited no more for what was asked to stop.
+    given_up: Instant,
     alarm: Pin<Box<Sleep>>,
     left: Left,
     why: Option<Why>,
 }
 
-impl Watch {
-    pub(super) fn new(control: Arc<Control>, end: Instant, left: Left) -> Watch {
-        Watch { control, end, alarm: Box::pin(sleep_until(end)), left, why: None }
+impl<'c> Watch<'c> {
+    pub(super) fn new(control: Arc<Control>, call: &'c Call<'c>, end: Instant, left: Left) -> Watch<'c> {
+        Watch { control, call, end, given_up: end, alarm: Box::pin(sleep_until(end)), left, why: None }
     }
 
     /// Why the server was asked to stop, if it was.
@@ -67,12 +72,22 @@ impl Watch {
         }
     }
 
+    /// Its time is over, and it goes on.
+    pub(super) fn overdue(&self) {
+        self.call.overdue();
+    }
+
     /// Asks the server to stop, with so much patience from now on.
     pub(super) fn stop(&mut self, why: Why) {
         if self.why.is_none() {
             self.why = Some(why);
+            if why == Why::Timeout {
+                self.overdue();
+            }
             self.control.attention();
-            self.alarm.as_mut().reset(Instant::now() + PATIENCE);
+            self.given_up = Instant::now() + PATIENCE;
+            // Its own time goes on, whoever has left.
+            self.alarm.as_mut().reset(if why == Why::Left { self.end.min(self.given_up) } else { self.given_up });
         }
     }
 
@@ -98,10 +113,14 @@ impl Watch {
                     return Poll::Ready(Ok(done));
                 }
             }
-            match self.alarm.as_mut().poll(context) {
-                Poll::Ready(()) => Poll::Ready(Err(Abandoned)),
-                Poll::Pending => Poll::Pending,
+            while self.alarm.as_mut().poll(context).is_ready() {
+                self.overdue();
+                if Instant::now() >= self.given_up {
+                    return Poll::Ready(Err(Abandoned));
+                }
+                self.alarm.as_mut().reset(self.given_up);
             }
+            Poll::Pending
         })
         .await
     }

@@ -37,7 +37,7 @@ pub(super) type Late<'a> = &'a mut (dyn FnMut(SqlError) + Send);
 pub(super) async fn transact(
     inner: &Inner,
     connection: &mut Connection,
-    watch: &mut Watch,
+    watch: &mut Watch<'_>,
     work: &Transaction,
     end: Instant,
     late: Late<'_>,
@@ -100,7 +100,7 @@ pub(super) async fn transact(
 async fn fence_in(
     inner: &Inner,
     connection: &mut Connection,
-    watch: &mut Watch,
+    watch: &mut Watch<'_>,
     work: &Transaction,
 ) -> Result<(), Trouble> {
     let Some(fence) = &work.fence else { return Ok(()) };
@@ -121,7 +121,7 @@ async fn fence_in(
 async fn done(
     inner: &Inner,
     connection: &mut Connection,
-    watch: &mut Watch,
+    watch: &mut Watch<'_>,
     each: &Step,
     (command, before): (Command<'static>, &[StepOutcome]),
     (at, is_atomic, max_rows): (usize, bool, u32),
@@ -189,7 +189,7 @@ fn certainty(trouble: &Trouble, is_atomic: bool, at: usize, is_procedure: bool) 
 async fn commit(
     inner: &Inner,
     connection: &mut Connection,
-    watch: &mut Watch,
+    watch: &mut Watch<'_>,
     end: Instant,
     late: Late<'_>,
 ) -> Result<(), Trouble> {
@@ -200,6 +200,7 @@ async fn commit(
     let answer = match timeout_at(end, &mut answer).await {
         Ok(answer) => answer,
         Err(_) => {
+            watch.overdue();
             let said = "COMMIT was sent, and no answer came in time";
             late(fault::own(&inner.place, SqlErrorKind::Timeout, Certainty::Unknown, said));
             answer.await
@@ -256,7 +257,7 @@ struct Harvest {
 async fn prepare(
     inner: &Inner,
     connection: &mut Connection,
-    watch: &mut Watch,
+    watch: &mut Watch<'_>,
     step: &Step,
 ) -> Result<Command<'static>, Trouble> {
     let told = |message: String| {
@@ -275,7 +276,7 @@ async fn prepare(
 async fn step(
     inner: &Inner,
     connection: &mut Connection,
-    watch: &mut Watch,
+    watch: &mut Watch<'_>,
     step: &Step,
     (command, before): (Command<'static>, &[StepOutcome]),
     max_rows: u32,

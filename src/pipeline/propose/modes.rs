@@ -77,6 +77,13 @@ pub fn modes(info: &TableInfo) -> Vec<Mode> {
         Some(name) => (true, format!("{name} grows with each new row: right only where rows never change"), Some(name)),
         None => (false, "the database numbers no column".to_owned(), None),
     };
+    let counted = |(is_possible, why): (bool, String)| match is_possible && info.is_elsewhere {
+        true => (false, format!("{why}; {}", elsewhere(info))),
+        false => (is_possible, why),
+    };
+    let (tracking, cdc) = (counted(tracking), counted(cdc));
+    let (is_possible, why) = counted((rowversion.0, rowversion.1));
+    let rowversion = (is_possible, why, rowversion.2);
     let rows = info.rows.map(|rows| format!("about {rows} rows")).unwrap_or_else(|| "all rows".to_owned());
     let mut ways = vec![
         named("change tracking", tracking.0, "yes", tracking.1, None),
@@ -93,6 +100,12 @@ pub fn modes(info: &TableInfo) -> Vec<Mode> {
         }
     }
     ways
+}
+
+/// Why changes that a server counts by database cannot be followed in another one than the connection's.
+fn elsewhere(info: &TableInfo) -> String {
+    let database = info.name.catalog.as_deref().unwrap_or_default();
+    format!("the server counts them by database: it takes a backend with `database` {database}")
 }
 
 fn is_changed_at(column: &TableColumn) -> bool {

@@ -123,6 +123,10 @@ fn each_way_to_keep_up_says_whether_it_is_possible_and_why() {
     let keyless = TableInfo { primary_key: Vec::new(), ..tracked };
     assert_eq!(possible(&keyless)[0], ("cdc", "yes"));
     assert!(modes(&keyless)[0].why.contains("no primary key"));
+    // What the server counts by database it tells of the connection's own alone.
+    let elsewhere = TableInfo { is_elsewhere: true, primary_key: items().primary_key, ..keyless };
+    assert_eq!(possible(&elsewhere), [("timestamp", "no"), ("snapshot", "yes")]);
+    assert!(modes(&elsewhere)[1].why.contains("keeps its changes for some days; the server counts them by database"));
     let slow = modes(&items()).into_iter().find(|mode| mode.name == "timestamp").unwrap();
     assert!(slow.why.contains("reads the whole table"), "{}", slow.why);
 }

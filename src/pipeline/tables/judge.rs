@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::home;
 use super::shape::Shape;
 use crate::adapters::sql::{Dialect, TableInfo, TableName};
 use crate::decode::rows::ColumnKind;
@@ -46,6 +47,9 @@ pub fn judge(plan: &Plan, dialect: Dialect, info: &TableInfo) -> Judgement {
             return judgement;
         }
     };
+    if let Some(counted) = home::counted(&rows.source, dialect).filter(|_| info.is_elsewhere) {
+        judgement.faults.push(format!("{id}: {}", home::elsewhere(counted)));
+    }
     let key: Vec<String> = rows.key_columns.iter().filter(|name| *name != ROW).cloned().collect();
     for column in key.iter().filter(|name| shape.kind(name) == Some(ColumnKind::Float)) {
         judgement.faults.push(format!(

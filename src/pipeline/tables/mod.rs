@@ -11,6 +11,7 @@ mod cell;
 mod compare;
 mod crowd;
 mod everything;
+mod home;
 pub(super) mod judge;
 mod long;
 mod member;
@@ -212,6 +213,7 @@ impl Reading<'_> {
     /// Goes on where the source stands, or begins with everything.
     async fn go(&mut self, is_new: bool) -> Result<(), PipelineError> {
         self.close_begun().await?;
+        self.see_to_home().await?;
         let changes = &self.rows.source.changes;
         let goes_on = match &self.lead.standing.phase {
             Phase::Everything { .. } if !is_new => self.are_open().await?,

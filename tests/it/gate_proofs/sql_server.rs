@@ -208,6 +208,7 @@ fn killed_and_started_again_at_once() {
     let crowd = before.kind(&service, "crowd", Coming::Closed(30, seconds(0.05)));
     let load = Load::start(vec![crowd], seconds(8.0), 5);
     load.until(seconds(2.0));
+    service.until(|| (before.server.report().at_work == CAP).then_some(()));
     let killed = load.age();
     service.signal("KILL");
     service.wait();

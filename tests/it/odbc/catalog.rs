@@ -95,6 +95,31 @@ async fn tables_of_mariadb_and_sqlite_are_known() {
     assert!(!pair.columns.iter().any(|column| column.is_identity));
 }
 
+/// An index with a condition, over an expression, or not built to its end says nothing of rows that it does not have.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_an_index_over_all_rows_and_whole_columns_is_unique() {
+    let server = Postgres::shared();
+    let database = server.database("partial", "");
+    server.sql(
+        &database,
+        "create table t (id int primary key, no text, name text, gone bool);
+         create unique index whole on t (no, name); create unique index partly on t (no) where not gone;
+         create unique index said on t (no, lower(name)); create unique index broken on t (name);
+         update pg_index set indisvalid = false where indexrelid = 'broken'::regclass;",
+    );
+    let (_folder, file) = super::sqlite::file(
+        "create table t (id integer primary key, no text, name text, gone int); create unique index whole on t (no, name);
+         create unique index partly on t (no) where gone = 0; create unique index said on t (no, lower(name));",
+    );
+    for connection in [server.connection(&database), file] {
+        let site = Site::new(&connection, "");
+        let info = site.source.table(site.permit().await, named("t")).await.unwrap();
+        let unique: Vec<_> = info.indexes.iter().filter(|index| index.is_unique && index.columns != ["id"]).collect();
+        assert!(unique.len() == 1 && unique[0].columns == ["no", "name"], "{connection}: {:?}", info.indexes);
+        assert_eq!(info.primary_key, ["id"]);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_diagnosis_ends_at_the_first_step_that_fails() {
     let server = Postgres::shared();

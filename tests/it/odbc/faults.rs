@@ -337,6 +337,38 @@ async fn rows_come_no_faster_than_is_wanted() {
     assert!(began.elapsed() >= Duration::from_millis(1400), "{:?}", began.elapsed());
 }
 
+/// Neither the pace that is kept nor a reader who takes his time are time of the database's.
+#[tokio::test(flavor = "multi_thread")]
+async fn pauses_of_our_own_are_not_held_against_the_database() {
+    let server = Postgres::shared();
+    let database = server.database("pauses", "");
+    let site = Site::new(&server.connection(&database), "");
+    let timeout = Duration::from_secs(3);
+    let paced = Query { max_rows_per_second: Some(100), timeout, ..query("select i from generate_series(1, 500) i") };
+    assert_eq!(site.query(paced).await.unwrap().rows.len(), 500);
+    let many = Query { batch_rows: 100, timeout, ..query("select i from generate_series(1, 5000) i") };
+    let mut rows = site.source.query(site.permit().await, many.clone()).await.unwrap();
+    let mut read = rows.batches.recv().await.unwrap().unwrap().rows;
+    tokio::time::sleep(timeout + Duration::from_secs(1)).await;
+    while let Some(batch) = rows.batches.recv().await {
+        read += batch.unwrap().rows;
+    }
+    assert_eq!(read, 5000);
+    // Its own time is as short as ever.
+    let slow = "select case when i > 16 then (select 1 from pg_sleep(60)) else i end from generate_series(1, 5000) i";
+    let slow = Query { batch_rows: 10, ..query(slow) };
+    let mut rows = site.source.query(site.permit().await, Query { timeout, ..slow }).await.unwrap();
+    assert!(rows.batches.recv().await.unwrap().is_ok());
+    let error = loop {
+        match rows.batches.recv().await.unwrap() {
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind, SqlErrorKind::Timeout, "{error}");
+    site.settled().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_query_of_sqlite_is_interrupted() {
     let (_folder, connection) = super::sqlite::file("create table t (i int);");

@@ -1,5 +1,6 @@
 //! Whether work whose end nobody saw has ended, as the database itself knows.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tollbridge::adapters::sql::{
@@ -29,18 +30,20 @@ async fn ended(site: &Site, fence: &Fence) -> Ended {
     site.source.ended(site.permit().await, fence.clone()).await.unwrap()
 }
 
-/// Two doors to one database, as two processes have them: what one is at work on, the other sees.
-async fn is_seen_by_others(one: &Site, other: &Site, slow: &str) {
+/// Two doors to one database, as two processes have them: what one is at work on, the other sees. `goes_on` says whether the
+/// slow statement comes to an end.
+async fn is_seen_by_others(one: &Site, other: &Site, slow: &str, goes_on: impl Fn(bool)) {
     for (is_atomic, id) in
         [(true, "0197f7a2-0000-7000-8000-000000000001"), (false, "0197f7a2-0000-7000-8000-000000000002")]
     {
         let fence = Fence::new(id);
         assert_eq!(ended(other, &fence).await, Ended::Yes, "nothing was begun");
+        goes_on(false);
         let work = tokio::spawn({
             let (site, fence, step) = (one.clone(), fence.clone(), statement(slow, &[]));
             async move { transact(&site, vec![step], is_atomic, &fence).await }
         });
-        let patience = std::time::Instant::now() + Duration::from_secs(20);
+        let patience = std::time::Instant::now() + Duration::from_secs(60);
         while ended(other, &fence).await != Ended::No {
             assert!(std::time::Instant::now() < patience && !work.is_finished(), "it is not seen: {is_atomic}");
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -51,6 +54,8 @@ async fn is_seen_by_others(one: &Site, other: &Site, slow: &str) {
             let error = transact(site, vec![statement(slow, &[])], is_atomic, &fence).await.unwrap_err();
             assert_eq!((error.kind, error.certainty), (SqlErrorKind::Busy, Certainty::Unknown), "{error}");
         }
+        assert!(!work.is_finished());
+        goes_on(true);
         work.await.unwrap().unwrap();
         assert_eq!((ended(one, &fence).await, ended(other, &fence).await), (Ended::Yes, Ended::Yes));
         // What fails gives it back as well.
@@ -66,9 +71,16 @@ async fn is_seen_by_others(one: &Site, other: &Site, slow: &str) {
 async fn postgresql_knows() {
     let server = Postgres::shared();
     server.database("fences", "");
+    server.sql(
+        "fences",
+        "create table may (go_on bool); insert into may values (false);
+         create function waits() returns int volatile language plpgsql as \
+         $$ begin while not (select go_on from may) loop perform pg_sleep(0.01); end loop; return 1; end $$",
+    );
     let connection = server.connection("fences");
     let (one, other) = (Site::new(&connection, ""), Site::new(&connection, ""));
-    is_seen_by_others(&one, &other, "select pg_sleep(2)").await;
+    let goes_on = |may: bool| drop(server.sql("fences", &format!("update may set go_on = {may}")));
+    is_seen_by_others(&one, &other, "select waits()", goes_on).await;
     let generic = Site::new(&connection, "dialect = 'generic'");
     assert_eq!(ended(&generic, &Fence::new("1")).await, Ended::Unknowable);
 }
@@ -80,8 +92,15 @@ async fn mariadb_knows() {
     }
     let server = MariaDb::shared();
     let database = server.database("fences", "character set utf8mb4");
+    server.sql(
+        &database,
+        "create table may (go_on int) engine = myisam; insert into may values (0);
+delimiter //
+create procedure waits() while (select go_on from may) = 0 do do sleep(0.01); end while//",
+    );
     let site = || Site::new(&server.connection(&database), &server.account());
-    is_seen_by_others(&site(), &site(), "select sleep(2)").await;
+    let goes_on = |may: bool| drop(server.sql(&database, &format!("update may set go_on = {may}")));
+    is_seen_by_others(&site(), &site(), "call waits()", goes_on).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,7 +108,13 @@ async fn sql_server_knows_through_freetds() {
     let server = TdsServer::start("");
     let folder = tempfile::tempdir().unwrap();
     let site = || super::freetds::site(&server, &folder);
-    is_seen_by_others(&site(), &site(), "WAITFOR DELAY '00:00:02'").await;
+    let goes_on = |may: bool| {
+        server.faults(|faults| {
+            faults.only = Some("WAITFOR".to_owned());
+            faults.until.get_or_insert_default().store(may, Ordering::Release);
+        });
+    };
+    is_seen_by_others(&site(), &site(), "WAITFOR DELAY '00:00:00'", goes_on).await;
 }
 
 /// Its own threads are all that is at work there.

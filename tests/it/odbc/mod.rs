@@ -11,6 +11,7 @@ mod memory;
 mod postgres;
 mod settings;
 mod sqlite;
+mod standstill;
 mod stopping;
 mod ticking;
 

@@ -175,6 +175,35 @@ async fn a_connection_that_nobody_used_for_long_is_not_trusted() {
     }
 }
 
+/// The server may be at work on a request that it does not answer. No other connection is asked beside it, and its place
+/// goes back when the server must have noticed that nobody is there.
+#[tokio::test]
+async fn behind_settings_that_are_not_answered_nothing_else_is_asked() {
+    let site = Site::new("");
+    site.server().faults(|faults| {
+        faults.only = Some("WAITFOR".to_owned());
+        faults.gathers = Some(3);
+    });
+    let asked = || site.all("WAITFOR DELAY '00:00:00' SELECT 1 AS a");
+    let (one, two, three) = tokio::join!(asked(), asked(), asked());
+    assert!(one.is_ok() && two.is_ok() && three.is_ok());
+    site.free().await;
+    assert_eq!(site.sessions(), 3);
+    let settings = || site.server().report().of("SET TEXTSIZE").len();
+    let before = settings();
+    site.server().faults(|faults| {
+        *faults = Default::default();
+        faults.only = Some("SET TEXTSIZE".to_owned());
+        faults.until = Some(std::sync::Arc::default());
+    });
+    let error = site.all("SELECT 7 AS a").await.unwrap_err();
+    assert_eq!((error.kind, error.certainty), (SqlErrorKind::Timeout, Certainty::NotBegun), "{error}");
+    assert_eq!((settings() - before, site.held()), (1, 1));
+    site.server().faults(|faults| *faults = Default::default());
+    assert_eq!(site.one("SELECT 7 AS a").await, "7");
+    site.free().await;
+}
+
 #[tokio::test]
 async fn a_deadlock_is_named_and_the_connection_kept() {
     let site = Site::new("CREATE TABLE t (a int)");

@@ -10,6 +10,7 @@ mod faults;
 mod kerberos;
 mod memory;
 mod rows;
+mod standstill;
 mod types;
 mod ways;
 mod work;

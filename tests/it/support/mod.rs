@@ -21,6 +21,8 @@ pub(crate) mod seat;
 #[allow(dead_code, reason = "tests of services use it")]
 pub(crate) mod soap;
 #[allow(dead_code, reason = "tests of databases use it")]
+pub(crate) mod standstill;
+#[allow(dead_code, reason = "tests of databases use it")]
 pub(crate) mod tds_server;
 
 /// Where `scripts/setup test` keeps the packages of a peer.

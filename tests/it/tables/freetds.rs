@@ -15,7 +15,7 @@ fn backend(port: u16) -> String {
     )
 }
 
-fn legacy(server: &TdsServer, source: &str, fields: &str) -> Legacy {
+pub(super) fn legacy(server: &TdsServer, source: &str, fields: &str) -> Legacy {
     let old = Legacy::with_backend(&backend(server.port()), source, fields);
     old.site.write("password", b"Pa$$w0rd");
     old
@@ -100,6 +100,58 @@ fn what_is_proposed_of_a_table_reads_it() {
     assert_eq!(counts(&run), [2, 2, 0, 0], "{run}\n{text}");
     server.execute("UPDATE dbo.orders SET amount = 7 WHERE id = 2");
     assert_eq!(old.sync_as(&["sync", "orders"])["staged"], 1);
+}
+
+/// What the server keeps of changes is proposed where it is on, and where the account may see it.
+#[test]
+fn what_the_server_keeps_of_changes_is_proposed() {
+    let server = TdsServer::start(ITEMS);
+    let old = legacy(&server, &table("snapshot = true"), FIELDS);
+    let mode = |name: &str| {
+        let (said, code) = old.site.json(&["inspect", "--backend", "old", "--table", "dbo.ITEMS"]);
+        assert_eq!(code, 0, "{said:?}");
+        let modes = said[0]["modes"].as_array().unwrap();
+        let mode = modes.iter().find(|mode| mode["name"] == name).unwrap();
+        (mode["possible"] == true, mode["why"].as_str().unwrap().to_owned(), said[0]["missing_rights"].to_string())
+    };
+    let infer = || {
+        let output = old.site.run(&["infer", "--backend", "old", "--table", "dbo.ITEMS"]);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(!mode("change tracking").0 && !mode("cdc").0);
+    // So many that they are not read whole each time.
+    server.execute(
+        "INSERT INTO dbo.ITEMS (NO, NAME, QTY) SELECT 'x' + CAST(a.QTY * 4096 + b.QTY * 1024 + c.QTY * 256 + d.QTY * 64 \
+           + e.QTY * 16 + f.QTY * 4 + g.QTY AS varchar(9)), N'X', 1 FROM dbo.ITEMS a CROSS JOIN dbo.ITEMS b \
+           CROSS JOIN dbo.ITEMS c CROSS JOIN dbo.ITEMS d CROSS JOIN dbo.ITEMS e CROSS JOIN dbo.ITEMS f CROSS JOIN dbo.ITEMS g",
+    );
+    server.execute("INSERT INTO dbo.ITEMS (NO, NAME, QTY) SELECT 'y' + NO, NAME, QTY FROM dbo.ITEMS");
+    assert!(infer().contains("watermark = { column = \"RV\", rowversion = true }"), "{}", infer());
+    server.execute(
+        "EXEC sys.sp_cdc_enable_db EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'ITEMS', @role_name = NULL",
+    );
+    let (is_possible, why, _) = mode("cdc");
+    assert!(is_possible && why.contains("dbo_ITEMS"), "{why}");
+    let text = infer();
+    assert!(text.contains("cdc = \"dbo_ITEMS\"") && text.contains("table = \"dbo.ITEMS\""), "{text}");
+    server.execute("ALTER DATABASE erp SET CHANGE_TRACKING = ON");
+    server.execute("ALTER TABLE dbo.ITEMS ENABLE CHANGE_TRACKING");
+    assert!(mode("change tracking").0);
+    assert!(infer().contains("change_tracking = true"), "{}", infer());
+    // The account may see neither: it is told which rights it takes.
+    server.deny("VIEW CHANGE TRACKING");
+    let (is_possible, why, missing) = mode("change tracking");
+    assert!(!is_possible && why.contains("may not see which"), "{why}");
+    assert!(missing.contains("grant view change tracking on [dbo].[ITEMS]"), "{missing}");
+    server.faults(|faults| {
+        faults.only = Some("cdc.change_tables".to_owned());
+        let words =
+            "The SELECT permission was denied on the object 'change_tables', database 'erp', schema 'cdc'.".to_owned();
+        faults.trouble = (0..9).map(|turn| (turn, Trouble::Error(229, 14, words.clone()))).collect();
+    });
+    let (is_possible, _, missing) = mode("cdc");
+    assert!(!is_possible && missing.contains("grant select on schema::cdc"), "{missing}");
 }
 
 /// Of each way of finding changes: a column that is gone or of another type stops the feed, and is told by its name.

@@ -77,6 +77,20 @@ fn two_rows_of_a_key_in_one_batch_of_changes_are_told() {
     assert!(notes(&run).contains("a key that another row has too"), "{run}");
 }
 
+/// An index over some rows alone, or over an expression, keeps no two rows of a key apart.
+#[test]
+fn a_unique_index_with_a_condition_makes_no_key_unique() {
+    for index in ["(NO) where QTY > 1", "(NO, lower(NAME))"] {
+        let schema = format!("{TWICE} create unique index own on ITEMS {index};");
+        for way in ["snapshot = true", "watermark = { column = 'SEQ' }"] {
+            let old = Legacy::new(&format!("{TABLE}{way}\n"), FIELDS, &schema);
+            let run = old.sync();
+            assert_eq!((&run["staged"], &run["dead"]), (&json!(6), &json!(2)), "{index} {way}: {run}");
+            assert_eq!(old.documents()["b"]["name"], "first", "{index} {way}");
+        }
+    }
+}
+
 /// What a row of a key that is not unique comes to, in a table of SQLite whose rows have been set by `change`.
 fn told_apart(source: &str, change: &str) -> (Legacy, Value) {
     let schema = "create table ITEMS (NO text, NAME text, QTY integer, SEQ integer);

@@ -4,6 +4,7 @@
 
 mod broken;
 mod changes;
+mod elsewhere;
 mod ends;
 mod freetds;
 mod keys;

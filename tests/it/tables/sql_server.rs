@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{FIELDS, Legacy, counts};
+use super::{FIELDS, Legacy, counts, freetds};
 use crate::support::tds_server::TdsServer;
 
 pub(super) const ITEMS: &str =
@@ -68,8 +68,18 @@ fn a_rowversion_is_followed_up_to_the_oldest_open_transaction() {
 
 #[test]
 fn change_tracking_tells_changes_and_deletes() {
+    tells_what_is_tracked(legacy);
+}
+
+/// The same through an ODBC driver, which is asked the same.
+#[test]
+fn change_tracking_tells_changes_and_deletes_through_freetds() {
+    tells_what_is_tracked(|server, source| freetds::legacy(server, source, FIELDS));
+}
+
+fn tells_what_is_tracked(door: impl Fn(&TdsServer, &str) -> Legacy) {
     let server = TdsServer::start(ITEMS);
-    let old = legacy(&server, &table("change_tracking = true\nwhere = \"QTY < 100\""));
+    let old = door(&server, &table("change_tracking = true\nwhere = \"QTY < 100\""));
     let said = old.fails();
     assert!(said.contains("Change Tracking is not on for the database"), "{said}");
     server.execute("ALTER DATABASE erp SET CHANGE_TRACKING = ON");
@@ -99,8 +109,17 @@ fn change_tracking_tells_changes_and_deletes() {
 
 #[test]
 fn captured_changes_are_read_in_the_order_of_commits() {
+    reads_what_is_captured(legacy);
+}
+
+#[test]
+fn captured_changes_are_read_in_the_order_of_commits_through_freetds() {
+    reads_what_is_captured(|server, source| freetds::legacy(server, source, FIELDS));
+}
+
+fn reads_what_is_captured(door: impl Fn(&TdsServer, &str) -> Legacy) {
     let server = TdsServer::start(ITEMS);
-    let old = legacy(&server, &table("cdc = 'dbo_ITEMS'\nmax_deleted = 50"));
+    let old = door(&server, &table("cdc = 'dbo_ITEMS'\nmax_deleted = 50"));
     assert!(old.fails().contains("no capture instance dbo_ITEMS"));
     server.execute("EXEC sys.sp_cdc_enable_db EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'ITEMS', @role_name = NULL");
     server.execute("UPDATE dbo.ITEMS SET QTY = 11 WHERE NO = 'a'");

@@ -26,6 +26,17 @@ fn named<'s>(schema: &'s Schema, name: &str) -> Option<&'s std::sync::Arc<Table>
     schema.tables.iter().find(|table| table.name.eq_ignore_ascii_case(last) && table.schema.eq_ignore_ascii_case(owner))
 }
 
+/// The same in whichever database of the server the name says.
+fn known(shared: &Shared, name: &str) -> Option<std::sync::Arc<Table>> {
+    let parts: Vec<&str> = name.split('.').map(|part| part.trim_matches(['[', ']', '"'])).collect();
+    match parts[..] {
+        [database, _, _] if !database.eq_ignore_ascii_case(&shared.settings.database) => {
+            named(&shared.beside(database)?.schema(), name).cloned()
+        }
+        _ => named(&shared.schema(), name).cloned(),
+    }
+}
+
 /// The answer to one question; NULL where there is none.
 pub(crate) fn answer(name: &str, arguments: &[Value], shared: &Shared, vars: &Vars) -> Value {
     let schema = shared.schema();
@@ -48,8 +59,11 @@ pub(crate) fn answer(name: &str, arguments: &[Value], shared: &Shared, vars: &Va
         "current_transaction_id" => number(1),
         "object_id" => match word(0) {
             temporary if temporary.contains('#') => Value::Null,
-            name => named(&schema, &name).map_or(Value::Null, |table| number(table.id)),
+            name => known(shared, &name).map_or(Value::Null, |table| number(table.id)),
         },
+        // The number of a database; that of its own is 5.
+        "db_id" if word(0).eq_ignore_ascii_case(&shared.settings.database) => number(5),
+        "db_id" => shared.beside(&word(0)).map_or(Value::Null, |_| number(6)),
         "object_name" => by_id(0).map_or(Value::Null, |table| text(&table.name)),
         "object_schema_name" => by_id(0).map_or(Value::Null, |table| text(&table.schema)),
         "schema_id" => match arguments {

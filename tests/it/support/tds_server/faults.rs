@@ -1,5 +1,7 @@
 //! What goes wrong on purpose. All of it may be changed while the server runs; a request meets what is set as it comes.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// Faults; none by default.
@@ -11,6 +13,8 @@ pub(crate) struct Faults {
     pub(crate) stall: Duration,
     /// Before that: until so many requests have been at work at once.
     pub(crate) gathers: Option<usize>,
+    /// Before that, too: until this is true.
+    pub(crate) until: Option<Arc<AtomicBool>>,
     /// After so many rows, for so long.
     pub(crate) stall_mid_rows: Option<(u64, Duration)>,
     /// After so many rows, in the midst of the next one.

@@ -176,6 +176,19 @@ impl TdsServer {
         self.try_execute(script).unwrap_or_else(|fault| panic!("{}: {}\n{script}", fault.number, fault.message))
     }
 
+    /// Makes another database of the server, which statements name (`name.dbo.table`).
+    pub(crate) fn beside(&self, name: &str, script: &str) {
+        self.shared.put_beside(Shared::new(Settings { database: name.to_owned(), ..self.shared.settings.clone() }));
+        self.execute_in(name, script);
+    }
+
+    /// Runs T-SQL in another database. Panics where it fails.
+    pub(crate) fn execute_in(&self, database: &str, script: &str) {
+        let other = self.shared.beside(database).unwrap();
+        let done = shared::execute(&other, script);
+        done.unwrap_or_else(|fault| panic!("{}: {}\n{script}", fault.number, fault.message));
+    }
+
     /// The same, with the error where it fails. Rows are those of the last result, as SQLite keeps them.
     pub(crate) fn try_execute(&self, script: &str) -> Result<Vec<Vec<Value>>, error::SqlFault> {
         shared::execute(&self.shared, script)

@@ -36,6 +36,8 @@ pub(crate) struct Shared {
     identities: Mutex<HashMap<i32, i64>>,
     open: Mutex<BTreeMap<u16, Open>>,
     locks: Mutex<BTreeMap<String, Lock>>,
+    /// Other databases of the server.
+    beside: Mutex<Vec<Arc<Shared>>>,
 }
 
 /// A lock of `sp_getapplock`: whose session's, and whether it goes with its transaction.
@@ -66,6 +68,7 @@ impl Shared {
             identities: Mutex::default(),
             open: Mutex::default(),
             locks: Mutex::default(),
+            beside: Mutex::default(),
         };
         let connection = shared.connect().unwrap();
         connection.execute_batch("PRAGMA journal_mode = WAL").unwrap();
@@ -83,6 +86,16 @@ impl Shared {
         connection.execute_batch("PRAGMA synchronous = OFF; PRAGMA recursive_triggers = ON")?;
         connection.busy_timeout(Duration::ZERO)?;
         Ok(connection)
+    }
+
+    /// Another database of the server, by its name.
+    pub(crate) fn beside(&self, name: &str) -> Option<Arc<Shared>> {
+        let all = self.beside.lock().unwrap();
+        all.iter().find(|other| other.settings.database.eq_ignore_ascii_case(name)).cloned()
+    }
+
+    pub(crate) fn put_beside(&self, other: Shared) {
+        self.beside.lock().unwrap().push(Arc::new(other));
     }
 
     pub(crate) fn now(&self) -> Duration {

@@ -82,6 +82,9 @@ impl Engine {
     /// The columns of the first result; none where there is none.
     fn first_result(&mut self, sql: &str, variables: HashMap<String, SqlType>) -> Result<Vec<Column>, Stop> {
         let (tokens, temporary, facts) = (tokens(sql)?, self.temporary.clone(), self.facts.clone());
+        if let Some(shared) = self.elsewhere(&tokens) {
+            return self.there(shared, |there| there.first_result(sql, variables));
+        }
         let mut parser = Parser::new(&tokens, self.shared.schema(), &temporary, &facts, variables);
         loop {
             parser.skip_separators();
@@ -104,6 +107,9 @@ impl Engine {
 
     pub(super) fn describe_parameters(&mut self, sql: &str, done: Done, sink: &mut Sink) -> Result<(), Stop> {
         let (tokens, temporary, facts) = (tokens(sql)?, self.temporary.clone(), self.facts.clone());
+        if let Some(shared) = self.elsewhere(&tokens) {
+            return self.there(shared, |there| there.describe_parameters(sql, done, sink));
+        }
         let mut parser = Parser::new(&tokens, self.shared.schema(), &temporary, &facts, HashMap::new());
         parser.undeclared = Some(Vec::new());
         loop {

@@ -5,11 +5,13 @@ pub(crate) mod change;
 pub(crate) mod control;
 pub(crate) mod define;
 pub(crate) mod describe;
+pub(crate) mod elsewhere;
 pub(crate) mod functions;
 pub(crate) mod run;
 pub(crate) mod sink;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -99,6 +101,8 @@ pub(crate) struct Engine {
     pub(crate) descriptor: u64,
     /// BEGIN TRY blocks that are open.
     pub(crate) tries: u32,
+    /// What it does in other databases, by their names.
+    pub(crate) others: HashMap<String, Box<Engine>>,
 }
 
 impl Engine {
@@ -119,6 +123,7 @@ impl Engine {
             options: BTreeMap::new(),
             descriptor: 0,
             tries: 0,
+            others: HashMap::new(),
         })
     }
 
@@ -153,7 +158,9 @@ impl Engine {
     }
 
     fn obey(&mut self, request: Request, trouble: Option<&Trouble>, sink: &mut Sink) -> Result<(), Stop> {
-        while sink.faults.gathers.is_some_and(|many| self.shared.report().most < many) {
+        while sink.faults.gathers.is_some_and(|many| self.shared.report().most < many)
+            || sink.faults.until.as_ref().is_some_and(|until| !until.load(Ordering::Acquire))
+        {
             self.control.sleep(Duration::from_millis(5))?;
         }
         self.control.sleep(sink.faults.stall)?;

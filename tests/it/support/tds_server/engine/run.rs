@@ -94,6 +94,9 @@ impl Engine {
         runs: bool,
     ) -> Result<(), Stop> {
         self.control.check()?;
+        if let Some(shared) = self.elsewhere(tokens.get(*at..).unwrap_or_default()) {
+            return self.there(shared, |there| there.statement(tokens, at, frame, sink, runs));
+        }
         let (temporary, facts) = (self.temporary.clone(), self.facts.clone());
         let types: HashMap<String, SqlType> =
             frame.variables.iter().map(|(name, (declared, _))| (name.clone(), *declared)).collect();

@@ -243,7 +243,8 @@ impl Parser<'_> {
             }
             "newid" => Expression::new("ts_newid()", SqlType::Guid),
             "db_name" => Expression::new(literal(&self.facts.database), SqlType::NAME),
-            "db_id" => Expression::new("5", SqlType::SmallInt),
+            "db_id" if arguments.is_empty() => Expression::new("5", SqlType::SmallInt),
+            "db_id" => session(name, SqlType::SmallInt),
             "suser_sname" | "suser_name" | "original_login" | "user_name" => {
                 Expression::new(literal(&self.facts.user), SqlType::NAME)
             }
