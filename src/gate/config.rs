@@ -92,7 +92,7 @@ pub static SECTION: Section = Section {
 /// Keys of `[backends.NAME.gate.retry]`.
 pub static RETRY: Section = Section {
     path: "backends.NAME.gate.retry",
-    doc: "A read for which there was no connection, or that the database gave up for a deadlock, is tried again by a new place: a live read while nobody waits and the backend is not left alone, a statement of a run when its turn comes. Whatever else the backend may have begun is never tried again, nor what it refused.",
+    doc: "A read for which there was no connection, or that the database gave up for a deadlock, is tried again by a new place, behind a pause of a random length: a live read while nobody waits and the backend is not left alone, a statement of a run when its turn comes. So is a call of a run that met a fault whose rule says `retry = true`. Whatever else the backend may have begun is never tried again, nor what it refused.",
     keys: &[
         Key {
             name: "attempts",
@@ -153,7 +153,7 @@ pub static BREAKER: Section = Section {
             name: "cool_down",
             shape: "duration",
             presence: Presence::Default("\"10s\""),
-            doc: "how long it is left alone, at most 1d; twice as long each time that it fails again, up to sixteen times",
+            doc: "how long it is left alone, at most 1d; twice as long each time that it fails again, up to sixteen times; where nothing was answered, the first answer, late as it is, ends it",
         },
     ],
 };

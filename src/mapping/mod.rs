@@ -19,6 +19,7 @@ mod literal;
 mod lookup;
 mod number;
 mod operations;
+mod pattern;
 mod place;
 mod plan;
 mod preset;
@@ -67,7 +68,8 @@ pub use exposure::{
 };
 pub use operations::{
     BodyMember, Bound, Brought, ExposedOperation, Given, InputFault, KnownProblem, MOST_FAULTS, NotARequest,
-    ReadyAction, ReadyStep, Said, ServiceCall, ServiceLook, ServiceWrite, Verb, WriteOperation, WriteRequest,
+    ReadyAction, ReadyStep, Said, ServiceCall, ServiceLook, ServiceWrite, TEXT_PATTERNS, Verb, WriteOperation,
+    WriteRequest,
 };
 pub use plan::{LONGEST_KEY, Mapped, Mapper};
 pub use preset::{PRESETS, Preset, reference as preset_reference};

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::convert::Bounds;
 use super::exposure::{FieldType, Fraction, Offset};
+use super::pattern::portable;
 use super::types::Type;
 use crate::record::Decimal;
 
@@ -164,7 +165,10 @@ pub(super) fn scalar(facts: &Facts<'_>) -> Shape {
         insert_number(&mut schema, "maximum", facts.bounds.max);
     }
     if let Some(pattern) = facts.pattern {
-        schema.insert("pattern".into(), json!(pattern));
+        match portable(pattern) {
+            Some(said) => schema.insert("pattern".into(), json!(said)),
+            None => schema.insert("x-pattern".into(), json!(pattern)),
+        };
     }
     if let Some(length) = facts.min_length {
         schema.insert("minLength".into(), json!(length));

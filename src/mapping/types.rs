@@ -4,9 +4,9 @@ use super::{FieldType, Fraction, Offset};
 use crate::diagnostic::nearest;
 use crate::record::FieldKind;
 
-/// A date as it is written, as a regular expression; but for 29 February of years that have none.
-pub const DATE_PATTERN: &str =
-    "[0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|[12][0-9]))";
+/// A date as it is written, as a regular expression.
+pub const DATE_PATTERN: &str = "([0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|\
+     02-(0[1-9]|1[0-9]|2[0-8]))|([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29)";
 
 /// A time of the day as it is written.
 pub const TIME_PATTERN: &str = "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?";
@@ -147,7 +147,7 @@ impl Type {
 
 #[cfg(test)]
 mod tests {
-    use super::Type;
+    use super::{DATE_PATTERN, Type};
 
     fn check(text: &str, expected: Result<Type, &str>) {
         match (Type::parse(text), expected) {
@@ -172,5 +172,17 @@ mod tests {
         check("decimal(0,0)", Err("1 to 38"));
         check("strng", Err("did you mean `string`?"));
         check("varchar", Err("no type `varchar`"));
+    }
+
+    /// Every day that there may be of four centuries, the longest month of all of them.
+    #[test]
+    fn the_pattern_of_dates_has_exactly_the_days_that_there_are() {
+        let pattern = regex::Regex::new(&format!("^{DATE_PATTERN}$")).unwrap();
+        for year in (0..3).chain(1896..=2008).chain(2096..=2104).chain([9999]) {
+            for (month, day) in (0..=13).flat_map(|month| (0..=32).map(move |day| (month, day))) {
+                let text = format!("{year:04}-{month:02}-{day:02}");
+                assert_eq!(pattern.is_match(&text), text.parse::<jiff::civil::Date>().is_ok(), "{text}");
+            }
+        }
     }
 }

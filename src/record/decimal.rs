@@ -109,6 +109,33 @@ impl Decimal {
         Ok(Decimal { units: if negative { -units } else { units }, scale })
     }
 
+    /// Reads a JSON number, which may have an exponent; exact.
+    pub fn parse_json(text: &str) -> Result<Decimal, DecimalError> {
+        let Some((mantissa, exponent)) = text.split_once(['e', 'E']) else { return Decimal::parse(text, b'.', None) };
+        let Decimal { mut units, scale } = Decimal::parse(mantissa, b'.', None)?;
+        let digits = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(DecimalError::NotANumber);
+        }
+        if units == 0 {
+            return Ok(Decimal::ZERO);
+        }
+        let exponent: i32 = exponent.parse().map_err(|_| DecimalError::TooManyDigits)?;
+        let mut scale = i32::from(scale).saturating_sub(exponent);
+        // Zeros at the end say nothing behind the point.
+        while scale > 0 && units % 10 == 0 {
+            (units, scale) = (units / 10, scale - 1);
+        }
+        match u8::try_from(scale) {
+            Ok(scale) => Decimal::new(units, scale),
+            Err(_) => {
+                let zeros = usize::try_from(scale.unsigned_abs()).ok().filter(|_| scale < 0);
+                let factor = zeros.and_then(|zeros| POWERS.get(zeros)).ok_or(DecimalError::TooManyDigits)?;
+                Decimal::new(units.checked_mul(*factor).ok_or(DecimalError::TooManyDigits)?, 0)
+            }
+        }
+    }
+
     /// The same number with exactly `scale` digits behind the point; fails rather than round.
     pub fn rescale(self, scale: u8) -> Result<Decimal, DecimalError> {
         match scale.cmp(&self.scale) {
@@ -230,6 +257,28 @@ mod tests {
     }
 
     #[test]
+    fn json_numbers_may_have_an_exponent() {
+        let check = |text: &str, expected: Result<&str, DecimalError>| {
+            let parsed = Decimal::parse_json(text).map(|number| number.to_string());
+            assert_eq!(parsed, expected.map(str::to_owned), "{text}");
+        };
+        check("19.00", Ok("19.00"));
+        check("1e2", Ok("100"));
+        check("-1.50E+1", Ok("-15"));
+        check("12345e-2", Ok("123.45"));
+        check("1e-05", Ok("0.00001"));
+        check("100e-2", Ok("1"));
+        check("0.0e-999999999999", Ok("0"));
+        check("1e37", Ok("10000000000000000000000000000000000000"));
+        check("1e38", Err(DecimalError::TooManyDigits));
+        check("1e-39", Err(DecimalError::TooManyDigits));
+        check("1e99999999999", Err(DecimalError::TooManyDigits));
+        for text in ["1e", "1e+", "e5", "1e1.5", "1e++2", "1e2e3"] {
+            check(text, Err(DecimalError::NotANumber));
+        }
+    }
+
+    #[test]
     fn decimal_comma_and_grouping() {
         let parsed = Decimal::parse("-1.234.567,89", b',', Some(b'.')).map(|d| d.to_string());
         assert_eq!(parsed.as_deref(), Ok("-1234567.89"));
@@ -241,6 +290,14 @@ mod tests {
             let decimal = Decimal::new(units, scale).unwrap();
             let again = Decimal::parse(&decimal.to_string(), b'.', None).unwrap();
             prop_assert_eq!((again.units(), again.scale()), (units, scale));
+        }
+
+        #[test]
+        fn an_exponent_moves_the_point(units in -super::MAX_UNITS..=super::MAX_UNITS, scale in 0u8..=38) {
+            let decimal = Decimal::new(units, scale).unwrap();
+            prop_assert_eq!(Decimal::parse_json(&format!("{units}e-{scale}")).unwrap(), decimal);
+            let printed = decimal.to_string();
+            prop_assert_eq!(Decimal::parse_json(&format!("{printed}E0")).unwrap(), decimal);
         }
 
         #[test]

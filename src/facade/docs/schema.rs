@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{put, words_inline};
 use crate::http::escape;
+use crate::mapping::TEXT_PATTERNS;
 
 /// Longer patterns say nothing to people.
 const LONGEST_PATTERN: usize = 80;
@@ -30,7 +31,8 @@ pub(super) fn of(schema: &Value) -> String {
     if let Some(format) = schema["format"].as_str() {
         put(&mut text, format_args!(" ({})", escape(format)));
     }
-    if let Some(pattern) = schema["pattern"].as_str().filter(|pattern| pattern.len() <= LONGEST_PATTERN) {
+    let says_something = |pattern: &&str| pattern.len() <= LONGEST_PATTERN && !TEXT_PATTERNS.contains(pattern);
+    if let Some(pattern) = schema["pattern"].as_str().filter(says_something) {
         put(&mut text, format_args!(" like <code>{}</code>", escape(pattern)));
     }
     let bound = |name: &str| {

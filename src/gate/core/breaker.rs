@@ -6,8 +6,11 @@
 //! Two things open it. Failures that are many, and half of all calls of a while at least. And a backend that stands still:
 //! after busy times the good calls of before outnumber those that are stuck, however long they are, so those are counted by
 //! themselves. As many calls in a row as it has places ran past their time and nothing was answered in between, or all
-//! places are taken by such calls. Whatever it answers then, be it too late, shows that it goes on: then the next call
-//! finds out at once, not at the end of the cool-down.
+//! places are taken by such calls.
+//!
+//! Where nothing was answered when it was opened, by either, whatever is answered then shows that the backend goes on, be it
+//! too late: the next call finds out at once, not at the end of the cool-down. The same is so of a call that was to find
+//! out and ran past its time itself.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -55,7 +58,7 @@ enum Stage {
     Closed,
     Open {
         until: Moment,
-        /// It was opened since the backend stands still.
+        /// Nothing was answered when it was opened.
         stands_still: bool,
     },
     /// One call at a time; it is out since then.
@@ -154,7 +157,7 @@ impl Breaker {
                 if failed {
                     self.again = (self.again + 1).min(LONGEST.ilog2());
                     let until = now + settings.cool_down * (1 << self.again);
-                    self.stage = Stage::Open { until, stands_still: false };
+                    self.stage = Stage::Open { until, stands_still: self.silent > 0 };
                 } else {
                     self.again = 0;
                     self.ends.clear();
@@ -190,24 +193,33 @@ impl Breaker {
             self.failures -= usize::from(was_failure);
         }
         if failed && self.failures >= settings.failures && 2 * self.failures >= self.ends.len() {
-            self.open(settings, false, now);
+            self.open(settings, now);
         }
     }
 
-    fn open(&mut self, settings: &Settings, stands_still: bool, now: Moment) {
+    fn open(&mut self, settings: &Settings, now: Moment) {
         self.ends.clear();
         self.failures = 0;
-        self.stage = Stage::Open { until: now + settings.cool_down, stands_still };
+        self.stage = Stage::Open { until: now + settings.cool_down, stands_still: self.is_silent(settings) };
     }
 
-    /// A call has run past its time, of so many that may be in flight; `is_stuck` when all places are taken by such calls.
-    /// That it is a failure is told by [`Breaker::ended`].
-    pub(super) fn silent(&mut self, settings: &Settings, places: usize, is_stuck: bool, now: Moment) {
+    /// Whether calls run past their time and nothing is answered.
+    fn is_silent(&self, settings: &Settings) -> bool {
+        self.silent >= STANDS_STILL.min(settings.failures)
+    }
+
+    /// A call has run past its time. That it is a failure is told by [`Breaker::ended`] then.
+    pub(super) fn runs_over(&mut self) {
         self.silent += 1;
+    }
+
+    /// Opens where the backend stands still, with so many places; `is_stuck` when all of them are taken by calls past their
+    /// time.
+    pub(super) fn judge_silence(&mut self, settings: &Settings, places: usize, is_stuck: bool, now: Moment) {
         let is_called = matches!(self.stage, Stage::Closed | Stage::Ramp { .. });
-        let is_enough = self.silent >= STANDS_STILL.min(settings.failures);
-        if settings.failures > 0 && is_called && is_enough && (is_stuck || self.silent >= places) {
-            self.open(settings, true, now);
+        let stands_still = self.is_silent(settings) && (is_stuck || self.silent >= places);
+        if settings.failures > 0 && is_called && stands_still {
+            self.open(settings, now);
         }
     }
 

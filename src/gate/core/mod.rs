@@ -332,11 +332,13 @@ impl Core {
             return;
         }
         self.bears(now);
-        self.learn(grant, End::Lost, self.in_flight(), now);
-        if grant.lane != Lane::Health {
-            let (places, is_stuck) = (self.cap(), self.is_stuck());
-            self.breaker.silent(&self.limits.breaker, places, is_stuck, now);
+        if grant.lane == Lane::Health {
+            return self.learn(grant, End::Lost, self.in_flight(), now);
         }
+        self.breaker.runs_over();
+        self.learn(grant, End::Lost, self.in_flight(), now);
+        let (places, is_stuck) = (self.cap(), self.is_stuck());
+        self.breaker.judge_silence(&self.limits.breaker, places, is_stuck, now);
     }
 
     /// A call is over. Call [`Core::pump`] afterwards.

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::bound::Bound;
 use super::keys::INPUT;
 use super::scalar::Scalar;
+use super::wanted::Wanted;
 use super::{Surroundings, rules};
 use crate::decode::Json;
 use crate::diagnostic::{Entries, Node, Table, nearest};
@@ -188,6 +189,32 @@ impl Input {
                 InputKind::Scalar(scalar) => scalar.is_of_xml = true,
                 InputKind::Object(inner) | InputKind::Each { fields: inner, .. } => inner.be_of_xml(),
             }
+        }
+    }
+
+    /// Has a place of a service want something of the value at a path of names; of an array below its name.
+    pub(super) fn wants(&mut self, path: &[String], wanted: &Wanted) {
+        let Some((first, rest)) = path.split_first() else { return };
+        let Some(field) = self.0.iter_mut().find(|field| field.name == *first) else { return };
+        match &mut field.kind {
+            InputKind::Scalar(scalar) if rest.is_empty() => scalar.wanted.push(wanted.clone()),
+            InputKind::Scalar(_) => {}
+            InputKind::Object(inner) | InputKind::Each { fields: inner, .. } => inner.wants(rest, wanted),
+        }
+    }
+
+    /// What the value at a path of names can be by the mapping alone, each with how a caller knows it: what a table of values
+    /// has, and what stands for an absent one.
+    pub(super) fn constants(&self, path: &[String]) -> Vec<(String, &Bound)> {
+        let Some((field, rest)) = path.split_first().and_then(|(name, rest)| Some((self.find(name)?, rest))) else {
+            return Vec::new();
+        };
+        match &field.kind {
+            InputKind::Scalar(scalar) => {
+                let listed = scalar.values.iter().flatten().map(|(known, bound)| (format!("\"{known}\""), bound));
+                listed.chain(field.default.iter().map(|bound| ("its default".to_owned(), bound))).collect()
+            }
+            InputKind::Object(inner) | InputKind::Each { fields: inner, .. } => inner.constants(rest),
         }
     }
 

@@ -6,6 +6,7 @@
 mod answer;
 mod bound;
 mod brought;
+mod described;
 mod input;
 mod keys;
 mod problems;
@@ -13,10 +14,12 @@ mod rules;
 mod said;
 mod scalar;
 mod soap;
+mod spans;
 mod steps;
 #[cfg(test)]
 mod tests;
 mod version;
+mod wanted;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +40,7 @@ use steps::{Origin, Scope, Step};
 
 pub use bound::Bound;
 pub use brought::Brought;
+pub use described::TEXT_PATTERNS;
 pub use input::{BodyMember, InputFault, MOST_FAULTS};
 pub(super) use keys::ALL;
 pub use problems::KnownProblem;
@@ -306,6 +310,9 @@ fn operation(name: &str, node: &Node, around: &Surroundings<'_>) -> Option<Write
             let fault = node.key_fault(format!("`/{}` is taken from callers, but nothing uses it", path.join("/")));
             around.faults.push(fault.help("bind it in a statement, or leave it out of `body`"));
         }
+    }
+    if let Some(called) = &called {
+        called.tell(&mut input, key_rules.as_deref_mut().unwrap_or_default());
     }
     let problems = problems::compile(&table, around.faults);
     if backend.is_none() && around.faults.len() == before {

@@ -7,12 +7,12 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::fmt::strtime::BrokenDownTime;
 use jiff::tz::TimeZone;
 use regex::Regex;
-use serde_json::{Map, Value, json};
 
 use super::bound::{Bound, kind_of};
+use super::wanted::Wanted;
 use crate::decode::Json;
 use crate::decode::rows::ColumnKind;
-use crate::mapping::types::{DATE_PATTERN, TIME_PATTERN, Type, decimal_text_pattern};
+use crate::mapping::types::Type;
 use crate::record::Decimal;
 use crate::wsdl::impossible;
 
@@ -32,12 +32,11 @@ pub(in crate::mapping) struct Scalar {
     pub(super) zone: Option<TimeZone>,
     /// It is sent in XML, which cannot hold every character.
     pub(super) is_of_xml: bool,
+    /// What the places want where a service is sent it.
+    pub(super) wanted: Vec<Wanted>,
     /// What is bound for null.
     pub(super) null: Bound,
 }
-
-/// Texts that XML can hold (XML 1.0, section 2.2), as a regular expression.
-const XML_PATTERN: &str = "^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\uFFFE\\uFFFF]*$";
 
 /// A smallest or largest value.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,16 +67,23 @@ impl Scalar {
             format: None,
             zone: None,
             is_of_xml: false,
+            wanted: Vec::new(),
             null: Bound::Null(kind_of(value_type)),
         }
     }
 
     /// The value to bind; the fault says what is expected.
     pub(in crate::mapping) fn read(&self, json: &Json<'_>) -> Result<Bound, String> {
+        let bound = self.judged(json)?;
+        for wanted in &self.wanted {
+            wanted.check(&bound).map_err(|phrase| expected(phrase, json))?;
+        }
+        Ok(bound)
+    }
+
+    fn judged(&self, json: &Json<'_>) -> Result<Bound, String> {
         if let Some(values) = &self.values {
-            let text = word(json);
-            let found = values.iter().find(|(known, _)| known == text).map(|(_, bound)| bound.clone());
-            return found.ok_or_else(|| {
+            return listed(values, json).map(|(_, bound)| bound.clone()).ok_or_else(|| {
                 let known: Vec<_> = values.iter().map(|(known, _)| format!("\"{known}\"")).collect();
                 expected(format!("one of {}", known.join(", ")), json)
             });
@@ -87,9 +93,17 @@ impl Scalar {
                 Json::Boolean(truth) => Ok(Bound::Boolean(*truth)),
                 _ => Err(expected("true or false", json)),
             },
-            Type::Integer => self
-                .number(json, 38, 0, "a whole number")
-                .map(|number| i64::try_from(number.units()).map_or(Bound::Decimal(number), Bound::Integer)),
+            Type::Integer => {
+                let number = self.number(json, 38, 0, "a whole number")?;
+                match (i64::try_from(number.units()), json) {
+                    (Ok(number), _) => Ok(Bound::Integer(number)),
+                    // Longer ones are no numbers to most who speak JSON.
+                    (Err(_), Json::Number(_)) if !self.is_limited(number) => {
+                        Err(expected("a whole number of at most 64 bits, or a longer one as a string", json))
+                    }
+                    (Err(_), _) => Ok(Bound::Decimal(number)),
+                }
+            }
             Type::Decimal { precision, scale } => {
                 let phrase = format!("a number of up to {precision} digits, {scale} of them behind the point");
                 self.number(json, precision, scale, &phrase).map(Bound::Decimal)
@@ -110,8 +124,7 @@ impl Scalar {
     /// A value that [`Scalar::read`] takes, as a document of the resource has it: not in the words and forms of the backend.
     pub(super) fn told(&self, json: &Json<'_>) -> Option<String> {
         if let Some(values) = &self.values {
-            let text = word(json);
-            return values.iter().find(|(known, _)| known == text).map(|(known, _)| known.clone());
+            return listed(values, json).map(|(known, _)| known.clone());
         }
         match self.value_type {
             Type::Date | Type::Time | Type::Datetime => self.canonical(json).ok().map(|moment| moment.served),
@@ -154,13 +167,13 @@ impl Scalar {
 
     /// An exact number, sent as a JSON number or as a string.
     fn number(&self, json: &Json<'_>, precision: u8, scale: u8, phrase: &str) -> Result<Decimal, String> {
-        let text = match json {
-            Json::Number(text) => *text,
-            Json::Text(text) => text.as_ref(),
+        let exact = match json {
+            Json::Number(text) => Decimal::parse_json(text),
+            Json::Text(text) => Decimal::parse(text, b'.', None),
             _ => return Err(expected(phrase, json)),
         };
-        let exact = Decimal::parse(text, b'.', None).and_then(|number| number.rescale(scale));
         let number = exact
+            .and_then(|number| number.rescale(scale))
             .ok()
             .filter(|number| number.integer_digits() <= u32::from(precision.saturating_sub(scale)))
             .ok_or_else(|| expected(phrase, json))?;
@@ -170,6 +183,11 @@ impl Scalar {
         })
         .map_err(|phrase| expected(phrase, json))?;
         Ok(number)
+    }
+
+    /// Whether the mapping says how large, or how far below zero, such a number may be.
+    fn is_limited(&self, number: Decimal) -> bool {
+        if number > Decimal::ZERO { self.max.is_some() } else { self.min.is_some() }
     }
 
     fn float(&self, json: &Json<'_>) -> Result<Bound, String> {
@@ -255,87 +273,6 @@ impl Scalar {
         }
         Ok(())
     }
-
-    /// JSON Schema (2020-12) of what is taken.
-    pub(super) fn schema(&self, is_nullable: bool) -> Value {
-        let mut schema = Map::new();
-        let mut put = |name: &str, value: Value| schema.insert(name.to_owned(), value);
-        let of_kind = |kind: &str| if is_nullable { json!([kind, "null"]) } else { json!(kind) };
-        if let Some(values) = &self.values {
-            let mut listed: Vec<Value> = values.iter().map(|(text, _)| self.listed(text)).collect();
-            if is_nullable {
-                listed.push(Value::Null);
-            }
-            put("enum", Value::Array(listed));
-            return Value::Object(schema);
-        }
-        let mut kind = "string";
-        match self.value_type {
-            Type::Integer => kind = "integer",
-            Type::Number => kind = "number",
-            Type::Boolean => kind = "boolean",
-            Type::Decimal { precision, scale } => {
-                put(
-                    "type",
-                    if is_nullable { json!(["number", "string", "null"]) } else { json!(["number", "string"]) },
-                );
-                put("x-precision", json!(precision));
-                put("x-scale", json!(scale));
-                let is_signed = !matches!(&self.min, Some(Limit::Number(min)) if *min >= Decimal::from_i64(0));
-                let pattern = decimal_text_pattern(precision, scale, is_signed);
-                put("pattern", json!(format!("^{pattern}$")));
-                for (name, limit, sign) in [("minimum", &self.min, "-"), ("maximum", &self.max, "")] {
-                    let most = nines(precision, scale);
-                    if let (None, Ok(most)) = (limit, serde_json::from_str(&format!("{sign}{most}"))) {
-                        put(name, most);
-                    }
-                }
-            }
-            Type::Date => drop(put("format", json!("date"))),
-            Type::Datetime if self.zone.is_some() => drop(put("format", json!("date-time"))),
-            Type::Time => drop(put("pattern", json!(format!("^{TIME_PATTERN}$")))),
-            Type::Datetime => {
-                put("pattern", json!(format!("^{DATE_PATTERN}[T ]{TIME_PATTERN}$")));
-            }
-            Type::Bytes => drop(put("contentEncoding", json!("base64"))),
-            _ => {}
-        }
-        if !matches!(self.value_type, Type::Decimal { .. }) {
-            put("type", of_kind(kind));
-        }
-        let is_text = matches!(self.value_type, Type::String | Type::Any | Type::Object | Type::Array);
-        match (&self.pattern, self.is_of_xml && is_text) {
-            (Some(pattern), false) => drop(put("pattern", json!(pattern.as_str()))),
-            (Some(pattern), true) => {
-                put("pattern", json!(pattern.as_str()));
-                put("allOf", json!([{ "pattern": XML_PATTERN }]));
-            }
-            (None, true) => drop(put("pattern", json!(XML_PATTERN))),
-            (None, false) => {}
-        }
-        if let Some(length) = self.min_length {
-            put("minLength", json!(length));
-        }
-        if let Some(length) = self.max_length {
-            put("maxLength", json!(length));
-        }
-        for (name, limit) in [("minimum", &self.min), ("maximum", &self.max)] {
-            if let Some(Limit::Number(number)) = limit
-                && let Ok(number) = serde_json::from_str(&number.to_string())
-            {
-                put(name, number);
-            }
-        }
-        Value::Object(schema)
-    }
-
-    fn listed(&self, text: &str) -> Value {
-        match self.value_type {
-            Type::Boolean => json!(text == "true"),
-            Type::Integer => serde_json::from_str(text).unwrap_or_else(|_| json!(text)),
-            _ => json!(text),
-        }
-    }
 }
 
 /// A date, time or timestamp that a caller has sent.
@@ -349,6 +286,16 @@ struct Moment {
     formatted: Option<Result<String, jiff::Error>>,
 }
 
+/// What a table of values has for a single one. A number may be written in more than one way.
+fn listed<'v>(values: &'v [(String, Bound)], json: &Json<'_>) -> Option<&'v (String, Bound)> {
+    let text = word(json);
+    let found = values.iter().find(|(known, _)| known == text);
+    found.or_else(|| {
+        let number = matches!(json, Json::Number(_)).then(|| Decimal::parse_json(text).ok()).flatten()?;
+        values.iter().find(|(known, _)| Decimal::parse(known, b'.', None).is_ok_and(|known| known == number))
+    })
+}
+
 /// A single value as the text that a table of values has for it.
 fn word<'j>(json: &'j Json<'_>) -> &'j str {
     match json {
@@ -357,16 +304,6 @@ fn word<'j>(json: &'j Json<'_>) -> &'j str {
         Json::Boolean(true) => "true",
         Json::Boolean(false) => "false",
         _ => "",
-    }
-}
-
-/// The largest number of so many digits, so many of them behind the point.
-fn nines(precision: u8, scale: u8) -> String {
-    let nines = |count: u8| "9".repeat(usize::from(count));
-    match (precision.saturating_sub(scale), scale) {
-        (whole, 0) => nines(whole),
-        (0, scale) => format!("0.{}", nines(scale)),
-        (whole, scale) => format!("{}.{}", nines(whole), nines(scale)),
     }
 }
 

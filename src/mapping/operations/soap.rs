@@ -6,21 +6,20 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-
 use super::Given;
-use super::bound::{Bound, kind_of, single_type};
-use super::input::InputKind;
+use super::bound::{kind_of, single_type};
+use super::input::{Input, InputKind};
 use super::keys::{CALLED, FOUND, MTOM, RECONCILED, TAKE};
+use super::scalar::Scalar;
 use super::steps::{Origin, Scope};
+use super::wanted::{Wanted, sent};
 use crate::decode::xml::ValuePath;
 use crate::diagnostic::{Table, Written};
 use crate::mapping::is_name;
 use crate::mapping::soap::{
     ErrorWhen, GivenPlaces, Judgement, Known, PlaceFacts, Sent, Services, Typed, compile_request, plan_of, value_path,
 };
-use crate::wsdl::Plan;
+use crate::wsdl::{Plan, TypeId, Types};
 
 /// A call of a service that writes.
 #[derive(Clone, Debug)]
@@ -36,12 +35,23 @@ pub struct ServiceWrite {
 pub struct ServiceCall {
     typed: Arc<Typed>,
     origins: Vec<(Option<String>, String, Origin)>,
+    /// Values that go alone into a place, and what that wants of them.
+    alone: Vec<(Source, Wanted)>,
     /// Whether an answer is taken only where it is in every respect as SOAP and HTTP want it.
     pub is_strict: bool,
     /// What its faults mean, and which of its answers are faults.
     pub judgement: Arc<Judgement>,
     /// What is taken of its answer: the name under which it goes on, and where it stands.
     pub taken: Vec<(String, ValuePath)>,
+}
+
+/// Where a value comes from that its place wants something of.
+#[derive(Clone, Debug)]
+enum Source {
+    /// The body, at this path; an array's elements are below its name.
+    Body(Vec<String>),
+    /// A part of the record's key.
+    Key(usize),
 }
 
 /// A call that finds out whether a write is done.
@@ -59,6 +69,16 @@ impl ServiceCall {
     /// The plan by which it is called.
     pub fn plan(&self) -> &Plan {
         &self.typed.plan
+    }
+
+    /// Has what its places want judged where their values come from: in the body, and in the parts of the record's key.
+    pub(super) fn tell(&self, input: &mut Input, key: &mut [Scalar]) {
+        for (source, wanted) in &self.alone {
+            match source {
+                Source::Body(path) => input.wants(path, wanted),
+                Source::Key(part) => key.get_mut(*part).into_iter().for_each(|rules| rules.wanted.push(wanted.clone())),
+            }
+        }
     }
 
     /// Where its values come from.
@@ -87,10 +107,7 @@ impl GivenPlaces for Values<'_> {
         let (_, _, origin) = of(array).or_else(|| of(None))?;
         let elements = element.map(|(array, index)| (self.given.request.values.elements(array), index));
         let element = elements.and_then(|(elements, index)| elements.get(index));
-        match origin.value(self.given, element) {
-            Bound::Bytes(bytes) => Some(STANDARD.encode(bytes).into()),
-            bound => bound.text().map(Cow::Owned),
-        }
+        sent(&origin.value(self.given, element)).map(Cow::Owned)
     }
 
     fn count(&self, array: &str) -> usize {
@@ -101,7 +118,9 @@ impl GivenPlaces for Values<'_> {
 /// The places of a call: fields of the body and of the key, and what is there in every operation.
 struct Places<'p, 's> {
     scope: RefCell<&'p mut Scope<'s>>,
+    types: Arc<Types>,
     origins: RefCell<Vec<(Option<String>, String, Origin)>>,
+    alone: RefCell<Vec<(Source, Wanted)>>,
 }
 
 impl Known for Places<'_, '_> {
@@ -140,6 +159,34 @@ impl Known for Places<'_, '_> {
         names.extend(scope.key.iter().cloned());
         names.extend(["idempotency_key", "operation_id", "client"].map(str::to_owned));
         names
+    }
+
+    fn goes_into(&self, place: &str, array: Option<&str>, ty: TypeId) -> Result<(), String> {
+        let scope = self.scope.borrow();
+        let origins = self.origins.borrow();
+        let origin = origins
+            .iter()
+            .rev()
+            .find(|(within, name, _)| name == place && within.as_deref().is_none_or(|own| Some(own) == array));
+        let source = match origin {
+            Some((_, _, Origin::Body(path, _))) => Source::Body(path.clone()),
+            Some((Some(array), _, Origin::Element(path, _))) => {
+                Source::Body([vec![array.clone()], path.clone()].concat())
+            }
+            Some((_, _, Origin::Key(part))) => Source::Key(*part),
+            _ => return Ok(()),
+        };
+        let wanted = Wanted::new(&self.types, ty);
+        if let Source::Body(path) = &source {
+            // Every value that a table has, and what stands for an absent one, has to do.
+            for (shown, bound) in scope.input.constants(path) {
+                wanted.check(bound).map_err(|expected| {
+                    format!("the service takes {expected}, and `{}` of the body can be {shown}", path.join("."))
+                })?;
+            }
+        }
+        self.alone.borrow_mut().push((source, wanted));
+        Ok(())
     }
 
     fn has_array(&self, name: &str) -> bool {
@@ -228,12 +275,14 @@ fn called(
     let has_word = inner.section().keys.iter().any(|key| key.name == MTOM) && inner.has(MTOM);
     let is_packaged = if has_word { Some(inner.boolean(MTOM)?) } else { None };
     let body = inner.read("body", |_| Ok(())).and_then(|()| inner.get("body"))?;
-    let places = Places { scope: RefCell::new(scope), origins: RefCell::default() };
+    let types = Arc::clone(&plan.types);
+    let places = Places { scope: RefCell::new(scope), types, origins: RefCell::default(), alone: RefCell::default() };
     let mut typed = compile_request(plan, body, &places, &[], faults)?;
     typed.is_packaged = is_packaged.unwrap_or(typed.is_packaged);
     Some(ServiceCall {
         typed: Arc::new(typed),
         origins: places.origins.into_inner(),
+        alone: places.alone.into_inner(),
         is_strict,
         judgement: Arc::default(),
         taken: Vec::new(),

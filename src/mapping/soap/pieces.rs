@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::record::key::{SEPARATOR, decode_part};
+use crate::wsdl::TypeId;
 
 /// A part of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,12 @@ pub(in crate::mapping) trait Known {
 
     /// All names, for messages.
     fn names(&self, array: Option<&str>) -> Vec<String>;
+
+    /// The value of a place goes alone into what is of this type; answers what is wrong with that.
+    fn goes_into(&self, place: &str, array: Option<&str>, ty: TypeId) -> Result<(), String> {
+        let _ = (place, array, ty);
+        Ok(())
+    }
 
     /// Whether there is an array of this name.
     fn has_array(&self, name: &str) -> bool {

@@ -186,7 +186,20 @@ impl Compiler<'_> {
         }
         let at = At { depth: at.depth + 1, ..at };
         match &self.types.get(ty).kind {
-            TypeKind::Simple(simple) => self.simple(node, simple, at),
+            TypeKind::Simple(simple) => {
+                let template = self.simple(node, simple, at)?;
+                let alone = match &template {
+                    Template::Text { pieces, .. } => match pieces.as_slice() {
+                        [Piece::Place(place)] => Some(place),
+                        _ => None,
+                    },
+                    _ => None,
+                };
+                match alone.map_or(Ok(()), |place| self.known.goes_into(place, at.array, ty)) {
+                    Ok(()) => Some(template),
+                    Err(wrong) => self.fail(node, format!("`{}`: {wrong}", at.name), None),
+                }
+            }
             TypeKind::Complex(complex) => self.complex(node, ty, complex, at),
             TypeKind::Array(Array { item, .. }) => self.items(node, *item, at),
             TypeKind::Map | TypeKind::Any | TypeKind::Untyped => self.free(node, at),

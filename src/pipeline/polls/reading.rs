@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -18,17 +18,11 @@ use crate::pipeline::fault::{self, outcome_of};
 use crate::pipeline::read::Chunk;
 use crate::pipeline::sync::Request;
 use crate::pipeline::world::Called;
-use crate::pipeline::{Bridge, PipelineError};
+use crate::pipeline::{Bridge, PipelineError, retry};
 use crate::record::{ResourceId, Slot};
 use crate::staging::{
     Balance, Batch, Checkpoint, Ends, FileEntry, FileState, NewFile, RunId, SnapshotId, SweepRefusal,
 };
-
-/// How often a call is made again that met a fault which passes.
-const MOST_RETRIES: u32 = 4;
-
-/// Half of the first pause before that.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// What came of a call, and what was odd about its answer.
 type Exchanged = (Result<(Landed, Looked), SoapError>, Vec<Leniency>);
@@ -291,9 +285,10 @@ impl<'a> Reading<'a> {
         Ok((answered, false))
     }
 
-    /// Calls until there is an answer that is one, and lands it.
+    /// Calls until there is an answer that is one, and lands it. A call that met a fault which passes is made again as far as
+    /// the gate has a second try left for it (`retry`): a backend that is busy is not asked again and again.
     async fn answer(&mut self, sent: &Sent) -> Result<Answered, PipelineError> {
-        let mut retries = 0;
+        let mut attempt = 1;
         loop {
             let (called, odd) = self.call(sent).await?;
             let fault = match called {
@@ -304,13 +299,13 @@ impl<'a> Reading<'a> {
             };
             let passes = fault::rule(&self.operation.judgement, &fault).is_some_and(|rule| rule.passes);
             let error = SoapError::Fault(fault);
-            if !passes || retries >= MOST_RETRIES {
+            let may = || attempt < self.called.gate.retry().attempts && self.bridge.budgets.spend(&self.plan.backend);
+            if !passes || !may() {
                 return Err(error.into());
             }
-            retries += 1;
-            tracing::info!(resource = %self.plan.exposure.id, error = %error, attempt = retries, "a call is made again");
+            tracing::info!(resource = %self.plan.exposure.id, error = %error, attempt, "a call is made again");
             tokio::select! {
-                () = tokio::time::sleep(FIRST_PAUSE * 2u32.pow(retries)) => {}
+                () = tokio::time::sleep(retry::pause(attempt)) => attempt += 1,
                 () = self.bridge.stop.cancelled() => return Err(PipelineError::Stopped),
             }
         }
@@ -319,6 +314,7 @@ impl<'a> Reading<'a> {
     /// One call, whose answer is landed as it comes. It goes to its end, whoever leaves.
     async fn call(&mut self, sent: &Sent) -> Result<Exchanged, PipelineError> {
         let permit = self.bridge.pass(&self.called.gate, self.request.lane).await?;
+        self.bridge.budgets.earn(&self.plan.backend, self.called.gate.retry().budget);
         let request = soap::Request {
             envelope: Bytes::from(sent.envelope.clone()),
             attachments: sent.attachments.clone(),

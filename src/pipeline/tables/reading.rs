@@ -21,7 +21,7 @@ use crate::decode::rows::Column;
 use crate::gate::Gate;
 use crate::mapping::{OPERATION, Plan, ROW, RowSource, Rows};
 use crate::pipeline::sync::Request;
-use crate::pipeline::{Bridge, PipelineError};
+use crate::pipeline::{Bridge, PipelineError, retry};
 use crate::staging::{Batch, FileState, NewFile, SnapshotId};
 
 /// Times that lie further ahead are no times of a change.
@@ -156,9 +156,8 @@ impl<'a> Reading<'a> {
             return false;
         }
         tracing::info!(resource = %self.plan.exposure.id, error = %error, attempt = self.given_up, "a statement is begun again");
-        let pause = Duration::from_millis(50) * 2u32.pow(self.given_up.min(5));
         tokio::select! {
-            () = tokio::time::sleep(pause) => true,
+            () = tokio::time::sleep(retry::pause(self.given_up)) => true,
             () = self.bridge.stop.cancelled() => false,
         }
     }

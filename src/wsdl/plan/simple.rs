@@ -224,6 +224,11 @@ impl Pattern {
         Pattern { text, translated, compiled: Arc::default() }
     }
 
+    /// In the words of the `regex` crate; `None` where they cannot say it.
+    pub fn words(&self) -> Option<&str> {
+        self.translated.as_deref()
+    }
+
     /// Compiles it, or says why that cannot be.
     pub(in crate::wsdl) fn compiled(&self) -> Result<(), String> {
         let translated = self.translated.as_deref().unwrap_or_default();

@@ -75,6 +75,50 @@ require_match = true
 problems = { unexpected = { status = 404, detail = "there is no such article" } }
 "#;
 
+/// What a body can have, of every kind and with every rule.
+const SAMPLES: &str = r#"
+resource = "samples"
+version = 1
+title = "Samples"
+key = ["id"]
+[source]
+backend = "shop"
+schedule = "every 1s"
+[source.table]
+table = "samples"
+snapshot = true
+[fields]
+id = { from = "id", type = "string" }
+words = { from = "words", type = "string" }
+whole = { from = "whole", type = "integer" }
+code = { from = "code", type = "string" }
+
+[operations.create]
+sql = "insert into samples (id, words, code, tail, whole, few, ratio, money, share, much, is_good, day, short_day, hour, place_time, moment, bytes, size) values (:id, :words, :code, :tail, :whole, :few, :ratio, :money, :share, :much, :is_good, :day, :short_day, :hour, :place_time, :moment, :bytes, :size)"
+expect = 1
+problems = { constraint = { status = 409, detail = "there is such a sample already" } }
+answer = "record"
+[operations.create.body]
+id = { type = "string", pattern = "^[0-9]{1,9}$" }
+words = { type = "string", required = false, min_length = 1, max_length = 20, nullable = true }
+code = { type = "string", required = false, pattern = "^(?P<class>[A-Z]{2})-\\d+\\z" }
+tail = { type = "string", required = false, pattern = "[^x]$" }
+whole = { type = "integer", required = false }
+few = { type = "integer", required = false, min = 1, max = 99, nullable = true }
+ratio = { type = "number", required = false, min = 0, max = 1 }
+money = { type = "decimal(9,2)", required = false, min = 0 }
+share = { type = "decimal(5,2)", required = false, min = 0.5, max = 99.5 }
+much = { type = "decimal(30,0)", required = false }
+is_good = { type = "boolean", required = false, nullable = true }
+day = { type = "date", required = false, min = "2024-02-29", max = "2026-10-31" }
+short_day = { type = "date", required = false, format = "%y%m%d" }
+hour = { type = "time", required = false, min = "08:00:00", max = "16:30:00" }
+place_time = { type = "datetime", required = false, min = "2024-02-29T12:30:00" }
+moment = { type = "datetime", required = false, zone = "Europe/Berlin", format = "%Y%m%d%H%M%S" }
+bytes = { type = "bytes", required = false }
+size = { type = "integer", required = false, values = { 30 = "S", 720 = "L" }, nullable = true }
+"#;
+
 /// The same table, asked each time.
 const SHELF: &str = r#"
 resource = "shelf"
@@ -120,7 +164,11 @@ const TABLES: &str = "create table articles (no varchar(10) primary key, name va
     cost numeric(9,2), status varchar(1), changed varchar(19), ref varchar(100) unique, life varchar(1), vat varchar(1));
     insert into articles values ('4711', 'Hammer', 12.50, 7.25, 'A', '2026-10-01T08:30:00', 'r1', 'L', 'N'),
     ('4712', 'Saw', 31.99, null, 'A', null, 'r2', null, 'N'),
-    ('4713', 'Nail', 0.05, 0.01, 'X', '2026-10-02T09:00:00', 'r3', 'S', 'R');";
+    ('4713', 'Nail', 0.05, 0.01, 'X', '2026-10-02T09:00:00', 'r3', 'S', 'R');
+    create table samples (id varchar(9) primary key, words varchar(40), code varchar(40), tail varchar(40), whole bigint, few integer,
+    ratio double, money numeric(9,2), share numeric(5,2), much varchar(40), is_good integer, day varchar(10), short_day varchar(6),
+    hour varchar(20), place_time varchar(30), moment varchar(14), bytes blob, size varchar(1));
+    insert into samples (id, words, whole, code) values ('1', 'one', 1, 'AB-1');";
 
 /// What the second version of orders has beside the first.
 const RELATIONS: &str = "[serve.relations.customer]\nresource = \"customers.v1\"\nkey = \"customer_no\"\n";
@@ -163,6 +211,7 @@ pub(super) fn site() -> Site {
     site.write("mappings/articles.v1.toml", ARTICLES.as_bytes());
     let example = r#"{"article_no":"4711","name":"Hammer","price":12.50,"cost":7.25,"status":"active","changed_at":"2026-10-01T08:30:00","shelf_life":720,"vat":19.0}"#;
     site.write("mappings/articles.example.json", example.as_bytes());
+    site.write("mappings/samples.v1.toml", SAMPLES.as_bytes());
     site.write("mappings/shelf.v1.toml", SHELF.as_bytes());
     site.write("mappings/counter.v1.toml", COUNTER.as_bytes());
     // Orders come to their end, and their second version knows its customers.
@@ -183,7 +232,7 @@ impl Described {
         let site = site();
         let key = new_key(&site, "test", &["*"]);
         let service = site.serve();
-        for path in ["orders", "customers", "stock", "prices", "articles"] {
+        for path in ["orders", "customers", "stock", "prices", "articles", "samples"] {
             service.until(|| {
                 let page = service.get(&format!("/v1/{path}?limit=1"), &key).ok()?;
                 serde_json::from_str::<Value>(&page).ok()?["data"].get(0).cloned()

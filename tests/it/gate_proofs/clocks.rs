@@ -106,48 +106,68 @@ fn hours_off(answer: &Answer) -> i64 {
 #[test]
 fn places_of_a_killed_service_are_held_for_their_time_whatever_the_wall_clock_says() {
     for (down, back) in [("+7h", "+31h"), ("-7h", "-31h"), ("+7h", "-31h")] {
-        let erp = Erp::start(Settings::default());
-        let faked = Faked::before(&erp, LONG_CALLS);
-        let service = faked.serve();
-        // Each call takes about four seconds at the ERP, whatever becomes of its caller.
-        erp.set(Manner { slower: 80.0, ..Manner::default() });
-        let called = Instant::now();
-        faked.begin_three(&erp, &service, 0);
-        service.signal("KILL");
-        service.wait();
-        faked.set(down);
-        let service = faked.serve();
-        let refused = faked.ask(&service, 10);
-        let is_off = |answer: &Answer, off: &str| {
-            let hours: i64 = off.trim_end_matches('h').parse().unwrap();
-            assert!((hours - 1..=hours).contains(&hours_off(answer)), "{:?} is not {off}", answer.field("date"));
-        };
-        is_off(&refused, down);
-        refused.problem(503, "backend-unavailable");
-        assert_eq!(refused.json()["reason"], "held_back");
-        let wait: u64 = refused.field("retry-after").unwrap().parse().unwrap();
-        assert!((1..=6).contains(&wait), "{wait}");
-        faked.set(back);
-        erp.set(Manner::default());
-        let mut order = 20;
-        let free = loop {
-            let answer = faked.ask(&service, order);
-            is_off(&answer, back);
-            if answer.status == 200 {
-                break called.elapsed();
-            }
-            // Who could wait until a place came free, and was too late for it on a busy machine, hears of its deadline.
-            let reason = answer.json()["reason"].clone();
-            assert!(answer.status == 503 && (reason == "held_back" || reason == "deadline"), "{answer:?}");
-            assert!(called.elapsed() < seconds(30.0), "held for hours: {answer:?}");
-            order += 1;
-            std::thread::sleep(Duration::from_millis(20));
-        };
-        // Four seconds of the call and one to settle, counted from when it began.
-        assert!(free >= seconds(5.0), "{down}, {back}: free after {free:?}");
-        drains(&service);
-        assert!(erp.at_rest().most <= 3, "{down}, {back}");
+        let is_seen = (0..5).any(|_| places_are_held(down, back));
+        assert!(is_seen, "{down}, {back}: no service was there again before its places were free");
     }
+}
+
+/// The story with these clocks. Answers false where the machine was so slow that the service was there again when it was over.
+fn places_are_held(down: &str, back: &str) -> bool {
+    let erp = Erp::start(Settings::default());
+    let faked = Faked::before(&erp, LONG_CALLS);
+    let service = faked.serve();
+    // Each call takes about four seconds at the ERP, whatever becomes of its caller.
+    erp.set(Manner { slower: 80.0, ..Manner::default() });
+    let called = Instant::now();
+    // Four seconds of the call and one to settle, counted from when it began.
+    let is_over = || called.elapsed() >= seconds(5.0);
+    faked.begin_three(&erp, &service, 0);
+    service.signal("KILL");
+    service.wait();
+    faked.set(down);
+    let service = faked.serve();
+    let refused = faked.ask(&service, 10);
+    if is_over() {
+        return false;
+    }
+    let is_off = |answer: &Answer, off: &str| {
+        let hours: i64 = off.trim_end_matches('h').parse().unwrap();
+        assert!((hours - 1..=hours).contains(&hours_off(answer)), "{:?} is not {off}", answer.field("date"));
+    };
+    is_off(&refused, down);
+    refused.problem(503, "backend-unavailable");
+    assert_eq!(refused.json()["reason"], "held_back");
+    let wait: u64 = refused.field("retry-after").unwrap().parse().unwrap();
+    assert!((1..=6).contains(&wait), "{wait}");
+    faked.set(back);
+    erp.set(Manner::default());
+    let mut was_late = false;
+    for order in 20.. {
+        let answer = faked.ask(&service, order);
+        is_off(&answer, back);
+        if answer.status == 200 {
+            break;
+        }
+        match answer.json()["reason"].as_str() {
+            // A place came free while it waited, and it was woken too late for it. So there is one from now on.
+            Some("deadline") => {
+                answer.problem(503, "backend-busy");
+                assert!(is_over() && !was_late, "{down}, {back}: {:?}", called.elapsed());
+                was_late = true;
+            }
+            reason => {
+                answer.problem(503, "backend-unavailable");
+                assert_eq!(reason, Some("held_back"));
+                assert!(!was_late, "a place was free: {answer:?}");
+            }
+        }
+        assert!(called.elapsed() < seconds(30.0), "held for hours: {answer:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(is_over(), "{down}, {back}: free after {:?}", called.elapsed());
+    drains(&service);
+    assert!(erp.at_rest().most <= 3, "{down}, {back}");
+    true
 }
 
 /// The same of a call that the running service has given up.

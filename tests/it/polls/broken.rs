@@ -111,7 +111,8 @@ fn a_no_of_the_service_is_told_and_one_that_passes_is_asked_again() {
     let source = "snapshot = true\n[[source.soap.faults]]\ncode = \"Client.Locked\"\nretry = true\nstatus = 503";
     let site = site_at(&erp.url(), "", &polled("", source));
     let told = sync_fails(&site);
-    assert!(told.contains("the fault Client.Locked: come back") && erp.count() == 5, "{told} {}", erp.count());
+    // As often as the gate's `retry` lets it.
+    assert!(told.contains("the fault Client.Locked: come back") && erp.count() == 2, "{told} {}", erp.count());
     let calls = std::sync::atomic::AtomicUsize::new(0);
     erp.script(move |_| match calls.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
         0 => Reply::fault(500, "s:Client.Locked", "come back"),

@@ -115,6 +115,32 @@ fn an_order_is_entered_once_whoever_asks_again() {
     assert_eq!(erp.count(), 1);
 }
 
+/// What the type of an element does not take is told where it stands in the body, and nothing is kept of it.
+#[test]
+fn what_the_service_does_not_take_is_a_fault_of_the_body() {
+    let (erp, _) = shop(|_, good| (true, good));
+    let mapping = MAPPING
+        .replace("body = { customer", "body = { reference = \"string\", customer")
+        .replace("Reference = \"{idempotency_key}\"", "Reference = \"{reference}\"");
+    let site = site(&erp, &mapping);
+    let (service, key) = started(&site);
+    let document: Value = serde_json::from_str(&service.get("/openapi.json", &key).unwrap()).unwrap();
+    let schema = &document["components"]["schemas"]["items.v1.create.body"]["properties"];
+    assert_eq!(schema["reference"]["maxLength"], 80, "{schema:#}");
+    let body = |length: usize| json!({ "reference": "é".repeat(length), "customer": "c", "amount": 1e0 });
+    let (status, problem) = post(&service, &key, "WEB-1", &body(81));
+    assert_eq!((status, &problem["code"]), (422, &json!("invalid-body")), "{problem}");
+    assert_eq!(problem["errors"][0]["pointer"], "#/reference", "{problem}");
+    assert!(
+        problem["errors"][0]["detail"].as_str().unwrap().starts_with("expected at most 80 characters"),
+        "{problem}"
+    );
+    assert_eq!(erp.count(), 0);
+    // The key is still good.
+    assert_eq!(post(&service, &key, "WEB-1", &body(80)).0, 201);
+    assert_eq!(erp.count(), 1);
+}
+
 #[test]
 fn a_no_of_the_service_is_a_problem_with_its_detail() {
     let fault = "<s:Fault xmlns:s='http://schemas.xmlsoap.org/soap/envelope/'><faultcode>s:Client.Duplicate</faultcode><faultstring>taken</faultstring>\

@@ -32,11 +32,41 @@ fn scheduled(old: &Legacy, version: u32, schedule: &str, source: &str, fields: &
     old.site.write(&format!("mappings/items.v{version}.toml"), mapping.as_bytes());
 }
 
-/// Both versions over a SQLite file.
-fn both(source: &str) -> Legacy {
-    let old = Legacy::new(source, FIRST, SQLITE);
+/// The second version beside the first, over the same source.
+pub(super) fn beside(old: Legacy, source: &str) -> Legacy {
     version(&old, 2, source, SECOND);
     old
+}
+
+/// Both versions over a SQLite file.
+fn both(source: &str) -> Legacy {
+    beside(Legacy::new(source, FIRST, SQLITE), source)
+}
+
+/// Moments at which readings are killed.
+pub(super) struct Moments(u64);
+
+impl Moments {
+    /// Others each time; what they are made of is told, so that a bad one can be looked at again.
+    pub(super) fn new() -> Moments {
+        let seed = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64 | 1;
+        std::io::Write::write_all(&mut std::io::stderr(), format!("seed {seed}\n").as_bytes()).unwrap();
+        Moments(seed)
+    }
+
+    /// Begins a run of all and kills it at some moment of this time; whether it was on its way then.
+    pub(super) fn kill(&mut self, old: &Legacy, within: Duration) -> bool {
+        let mut command = old.site.command(&["sync", "--all"]);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        std::thread::sleep(Duration::from_micros(self.0 % within.as_micros().max(1) as u64));
+        let was_on_its_way = child.try_wait().unwrap().is_none();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        was_on_its_way
+    }
 }
 
 pub(super) fn of(old: &Legacy, version: u32) -> BTreeMap<String, Value> {
@@ -109,8 +139,7 @@ fn sql_server_is_asked_as_often_for_two_versions_as_for_one() {
         };
         let (server, others) = (start(), start());
         let alone = legacy_with(&server, &table(way), &format!("{FIRST}qty = {{ from = 'QTY' }}\n"));
-        let old = legacy_with(&others, &table(way), FIRST);
-        version(&old, 2, &table(way), SECOND);
+        let old = beside(legacy_with(&others, &table(way), FIRST), &table(way));
 
         let (once, _) = during(&server, || sync_all(&alone));
         let (twice, lines) = during(&others, || sync_both(&old));
@@ -242,8 +271,7 @@ fn a_query_is_asked_once_for_both() {
             (logged(&server, &words) - before, lines)
         };
         let (once, _) = count(&Legacy::with_backend(&connection, &source, FIRST));
-        let old = Legacy::with_backend(&connection, &source, FIRST);
-        version(&old, 2, &source, SECOND);
+        let old = beside(Legacy::with_backend(&connection, &source, FIRST), &source);
         let (twice, lines) = count(&old);
         assert!(once > 0 && once == twice, "{way}: {once} {twice}");
         assert_eq!(
@@ -360,8 +388,7 @@ fn versions_that_differ_read_apart_and_check_says_why() {
 #[test]
 fn rows_that_share_a_key_are_looked_for_once() {
     let source = "[source.table]\ntable = 'ITEMS'\nbatch_rows = 2\nchunk_rows = 2\nmax_deleted = 50\nwatermark = { column = 'SEQ' }\nreconcile = 'every 1ms'\n";
-    let old = Legacy::new(source, FIRST, &SQLITE.replace("NO text primary key", "NO text not null"));
-    version(&old, 2, source, SECOND);
+    let old = beside(Legacy::new(source, FIRST, &SQLITE.replace("NO text primary key", "NO text not null")), source);
     sync_both(&old);
     let letters = || {
         let (letters, _) = old.site.json(&["dead-letters", "list"]);
@@ -489,8 +516,7 @@ fn a_version_that_is_read_along_does_not_look_for_itself() {
 /// Readings that are killed at any moment leave both versions at the same place, and nothing is lost or doubled.
 #[test]
 fn a_reading_for_both_that_is_killed_goes_on() {
-    let mut seed = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64 | 1;
-    std::io::Write::write_all(&mut std::io::stderr(), format!("seed {seed}\n").as_bytes()).unwrap();
+    let mut moments = Moments::new();
     let unique = "create table ITEMS (NO integer primary key, NAME text, QTY integer, SEQ integer);
          with recursive c(i) as (select 1 union all select i + 1 from c where i < 10000)
          insert into ITEMS select i, 'item ' || i, case when i % 997 = 3 then 'x' else i end, i from c;";
@@ -499,11 +525,7 @@ fn a_reading_for_both_that_is_killed_goes_on() {
     let watermark = "watermark = { column = 'SEQ' }\nreconcile = 'every 1ms'";
     for (way, schema) in [("snapshot = true", unique), (watermark, unique), (watermark, twofold.as_str())] {
         let source = format!("[source.table]\ntable = 'ITEMS'\nbatch_rows = 250\nchunk_rows = 800\n{way}\n");
-        let make = || {
-            let old = Legacy::new(&source, FIRST, schema);
-            version(&old, 2, &source, SECOND);
-            old
-        };
+        let make = || beside(Legacy::new(&source, FIRST, schema), &source);
         let (calm, broken) = (make(), make());
         let began = std::time::Instant::now();
         sync_both(&calm);
@@ -519,15 +541,7 @@ fn a_reading_for_both_that_is_killed_goes_on() {
                 if killed == 5 {
                     break;
                 }
-                let mut command = broken.site.command(&["sync", "--all"]);
-                let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-                seed ^= seed << 13;
-                seed ^= seed >> 7;
-                seed ^= seed << 17;
-                std::thread::sleep(Duration::from_micros(seed % whole.as_micros().max(1) as u64));
-                killed += u32::from(child.try_wait().unwrap().is_none());
-                child.kill().unwrap();
-                child.wait().unwrap();
+                killed += u32::from(moments.kill(&broken, whole));
                 if round == 0 {
                     // Of each batch both have all, or none. A bad one is a dead letter of the second version.
                     let (first, second) = (of(&broken, 1), of(&broken, 2));

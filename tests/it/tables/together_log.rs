@@ -1,25 +1,37 @@
 //! Versions of a resource that follow one log of changes (CDC).
 
-use std::process::Stdio;
-use std::time::Duration;
-
 use serde_json::json;
 
+use super::Legacy;
 use super::sql_server::{ITEMS, legacy_with, table};
-use super::together::{CAPTURE, FIRST, SECOND, numbers, of, sync_all, sync_both, version};
+use super::together::{CAPTURE, FIRST, Moments, beside, numbers, of, sync_all, sync_both};
 use crate::support::tds_server::TdsServer;
+
+/// A server whose log is written, and both versions that follow it.
+fn followed() -> (TdsServer, Legacy) {
+    let server = TdsServer::start(ITEMS);
+    server.execute(CAPTURE);
+    let source = table("cdc = 'dbo_ITEMS'\nmax_deleted = 50");
+    let old = beside(legacy_with(&server, &source, FIRST), &source);
+    (server, old)
+}
+
+/// Changes the record `b` for both of them.
+fn change(server: &TdsServer, qty: u64) {
+    server.execute(&format!("UPDATE dbo.ITEMS SET QTY = {qty}, NAME = N'n{qty}' WHERE NO = 'b'"));
+}
+
+/// How many versions of it there are.
+fn history(old: &Legacy, version: &str) -> usize {
+    let (trace, _) = old.site.json(&["trace", version, "b"]);
+    trace[0]["versions"].as_array().unwrap().len()
+}
 
 /// Of a log each change counts once for each version: one that is behind reads up to where the other stands, and then along.
 #[test]
 fn versions_meet_at_one_place_of_a_log() {
-    let server = TdsServer::start(ITEMS);
-    server.execute(CAPTURE);
-    let source = table("cdc = 'dbo_ITEMS'\nmax_deleted = 50");
-    let old = legacy_with(&server, &source, FIRST);
-    version(&old, 2, &source, SECOND);
-    let change = |qty: u32| {
-        server.execute(&format!("UPDATE dbo.ITEMS SET QTY = {qty}, NAME = N'n{qty}' WHERE NO = 'b'"));
-    };
+    let (server, old) = followed();
+    let change = |qty: u64| change(&server, qty);
     change(10);
     sync_both(&old);
     // The second one is away for a while.
@@ -33,10 +45,7 @@ fn versions_meet_at_one_place_of_a_log() {
     // Whichever is named, both have what is new, each change once.
     let (said, _) = old.site.json(&["sync", "items.v2"]);
     assert_eq!((&said[0]["read"], &said[0]["read_together_with"]), (&json!(5), &json!([])), "{said:?}");
-    let history = |version: &str| {
-        let (trace, _) = old.site.json(&["trace", version, "b"]);
-        trace[0]["versions"].as_array().unwrap().len()
-    };
+    let history = |version: &str| history(&old, version);
     assert_eq!((history("items.v1"), history("items.v2")), (6, 6));
     (16..18).for_each(change);
     let lines = sync_both(&old);
@@ -47,14 +56,9 @@ fn versions_meet_at_one_place_of_a_log() {
 /// Readings of a log for both that are killed at any moment: no change is lost, and none stands in a history twice.
 #[test]
 fn a_reading_of_a_log_for_both_that_is_killed_goes_on() {
-    let mut seed = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64 | 1;
-    std::io::Write::write_all(&mut std::io::stderr(), format!("seed {seed}\n").as_bytes()).unwrap();
-    let server = TdsServer::start(ITEMS);
-    server.execute(CAPTURE);
+    let mut moments = Moments::new();
+    let (server, old) = followed();
     server.execute("UPDATE dbo.ITEMS SET QTY = 1 WHERE NO = 'a'");
-    let source = table("cdc = 'dbo_ITEMS'\nmax_deleted = 50");
-    let old = legacy_with(&server, &source, FIRST);
-    version(&old, 2, &source, SECOND);
     let began = std::time::Instant::now();
     sync_both(&old);
     let whole = began.elapsed() * 2;
@@ -65,25 +69,16 @@ fn a_reading_of_a_log_for_both_that_is_killed_goes_on() {
         }
         for _ in 0..20 {
             changes += 1;
-            server.execute(&format!("UPDATE dbo.ITEMS SET QTY = {changes}, NAME = N'n{changes}' WHERE NO = 'b'"));
+            change(&server, changes);
         }
-        let mut command = old.site.command(&["sync", "--all"]);
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        std::thread::sleep(Duration::from_micros(seed % whole.as_micros().max(1) as u64));
-        killed += u32::from(child.try_wait().unwrap().is_none());
-        child.kill().unwrap();
-        child.wait().unwrap();
+        killed += u32::from(moments.kill(&old, whole));
     }
     assert!(killed > 0);
     sync_all(&old);
     sync_both(&old);
     for version in ["items.v1", "items.v2"] {
-        let (trace, _) = old.site.json(&["trace", version, "b"]);
         // The first one, and each change.
-        assert_eq!(trace[0]["versions"].as_array().unwrap().len(), 1 + changes, "{version}, {killed} killed");
+        assert_eq!(history(&old, version) as u64, 1 + changes, "{version}, {killed} killed");
     }
     assert_eq!(of(&old, 1)["b"]["name"], format!("n{changes}"));
     assert_eq!(of(&old, 2)["b"]["amount"]["qty"], changes);

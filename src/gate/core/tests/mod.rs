@@ -266,6 +266,47 @@ fn only_an_answer_shows_that_a_backend_goes_on() {
     assert!(matches!(refused, Arrival::Refused(Refused::BreakerOpen { retry_after }) if retry_after == ms(9_970)));
 }
 
+/// In calm times failures are enough, before all places are taken. Its first answer ends that as well.
+#[test]
+fn the_first_answer_ends_a_cool_down_that_failures_have_begun_where_nothing_was_answered() {
+    let mut core = Core::new(limits(8));
+    let stuck = calls(&mut core, 5, 0);
+    stuck.iter().for_each(|grant| core.time_is_over(grant, ms(10_000)));
+    assert_eq!((core.breaker(), core.in_flight()), (BreakerState::Open, 5));
+    core.end(&stuck[0], End::Late, true, ms(12_000));
+    let probe = granted(core.arrive(ask("a", ms(12_001)), ms(12_001), &mut Vec::new()));
+    assert_eq!(core.breaker(), BreakerState::HalfOpen);
+    core.end(&probe, End::Answered, true, ms(12_050));
+    assert_eq!(core.breaker(), BreakerState::Closed);
+    // Where the backend has failed otherwise, an answer to one of before says nothing.
+    let mut core = Core::new(limits(8));
+    let long = calls(&mut core, 1, 0).remove(0);
+    (0..5).for_each(|n| fail(&mut core, End::Failed, ms(n * 10)));
+    core.end(&long, End::Answered, true, ms(1000));
+    let refused = core.arrive(ask("a", ms(1001)), ms(1001), &mut Vec::new());
+    assert!(matches!(refused, Arrival::Refused(Refused::BreakerOpen { .. })), "{refused:?}");
+}
+
+/// The backend stands still for so long that the places come free and the call that is to find out is stuck, too.
+#[test]
+fn a_late_answer_to_the_call_that_finds_out_shows_that_the_backend_goes_on() {
+    let mut core = Core::new(limits(4));
+    let stuck = calls(&mut core, 4, 0);
+    stuck.iter().for_each(|grant| core.time_is_over(grant, ms(10_000)));
+    stuck.iter().for_each(|grant| core.end(grant, End::Lost, true, ms(11_000)));
+    let probe = granted(core.arrive(ask("a", ms(20_000)), ms(20_000), &mut Vec::new()));
+    core.time_is_over(&probe, ms(30_000));
+    let refused = core.arrive(ask("a", ms(30_001)), ms(30_001), &mut Vec::new());
+    assert!(matches!(refused, Arrival::Refused(Refused::BreakerOpen { retry_after }) if retry_after == ms(19_999)));
+    core.end(&probe, End::Late, true, ms(32_000));
+    let next = granted(core.arrive(ask("a", ms(32_001)), ms(32_001), &mut Vec::new()));
+    assert_eq!(core.breaker(), BreakerState::HalfOpen);
+    // It fails at once: that is no silence, and it is left alone for longer.
+    core.end(&next, End::Failed, true, ms(32_010));
+    let refused = core.arrive(ask("a", ms(32_011)), ms(32_011), &mut Vec::new());
+    assert!(matches!(refused, Arrival::Refused(Refused::BreakerOpen { retry_after }) if retry_after == ms(39_999)));
+}
+
 /// One place or two may be taken by long calls. Three in a row that nobody heard of are enough.
 #[test]
 fn where_places_are_few_three_calls_in_a_row_must_run_past_their_time() {
