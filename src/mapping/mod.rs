@@ -222,6 +222,14 @@ fn texts_of(root: &Node, faults: &Faults) -> Vec<String> {
             texts.extend(entry(&called, "envelope").as_ref().and_then(Node::as_str).and_then(soap::file));
         }
     }
+    let operations = entry(root, "operations");
+    for operation in operations.as_ref().and_then(Node::as_table).into_iter().flat_map(Entries::values) {
+        for called in [Some(operation.clone()), entry(operation, "reconcile")].into_iter().flatten() {
+            let called = entry(&called, soap::KIND);
+            let envelope = called.and_then(|called| entry(&called, "envelope"));
+            texts.extend(envelope.as_ref().and_then(Node::as_str).and_then(soap::file));
+        }
+    }
     let lookups = entry(root, "lookups");
     for lookup in lookups.as_ref().and_then(Node::as_table).into_iter().flat_map(Entries::values) {
         texts.extend(entry(lookup, "csv").as_ref().and_then(Node::as_str).map(str::to_owned));
@@ -339,6 +347,7 @@ pub fn compile_with(
         backend: from.backend.as_deref(),
         can_reread: matches!(reach, Reach::Service | Reach::PollAndCall | Reach::Database),
         services,
+        texts,
         faults,
     };
     let operations = operations::compile(&table, &around);
@@ -489,7 +498,9 @@ fn services_in(root: &Node) -> Vec<String> {
     }
     let operations = entry(root, "operations");
     for operation in operations.as_ref().and_then(Node::as_table).into_iter().flat_map(Entries::values) {
-        if entry(operation, soap::KIND).is_some() {
+        let looked_for = entry(operation, "reconcile");
+        let called = [Some(operation.clone()), looked_for].into_iter().flatten();
+        if called.filter_map(|called| entry(&called, soap::KIND)).any(|called| entry(&called, "envelope").is_none()) {
             needed.extend(text(operation, "backend").or_else(|| own.clone()));
         }
     }

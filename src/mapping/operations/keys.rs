@@ -248,11 +248,23 @@ pub(in crate::mapping) static RECONCILE: Section = Section {
     ],
 };
 
+const OPERATION_NAME: Key = key(
+    "operation",
+    "string",
+    Optional,
+    "its name in the WSDL; beside an `envelope` the SOAPAction of SOAP 1.1, the action of SOAP 1.2",
+);
 const BODY: Key = key(
     "body",
     "table",
-    Required,
+    Optional,
     "what is sent, in the shape that `inspect` shows of the operation. `{name}` is a field of the body or of the key, `{/address/city}` a place in the body, and there are `{idempotency_key}`, `{operation_id}`, `{client}`; `{ each = \"lines\", item = { ... } }` makes one of each element of an array",
+);
+const ENVELOPE: Key = key(
+    "envelope",
+    "string",
+    Optional,
+    "in place of `body`, for a service that is not as its WSDL says or has none: the XML itself, or the name of its file, with places as in `body`. What stands from `{each lines}` to `{end lines}` is there once for each element of that array; braces are written twice",
 );
 /// The key that has bytes sent beside the envelope.
 pub(super) const MTOM: &str = "mtom";
@@ -272,10 +284,11 @@ const SERVICE_FAULTS: Key = key(
 /// `soap` of an operation.
 pub(in crate::mapping) static CALLED: Section = Section {
     path: "operations.NAME.soap",
-    doc: "An operation of a SOAP service, as its WSDL has it.",
+    doc: "An operation of a SOAP service, as its WSDL has it, or written out.",
     keys: &[
-        key("operation", "string", Required, "its name in the WSDL"),
+        OPERATION_NAME,
         BODY,
+        ENVELOPE,
         key(
             "take",
             "table",
@@ -304,8 +317,9 @@ pub(in crate::mapping) static RECONCILED: Section = Section {
     path: "operations.NAME.reconcile.soap",
     doc: "A call that tells whether a write is done. A fault that `faults` gives the status 404 says that it is not.",
     keys: &[
-        key("operation", "string", Required, "its name in the WSDL"),
+        OPERATION_NAME,
         BODY,
+        ENVELOPE,
         key(
             "found",
             "string or table",

@@ -30,7 +30,7 @@ use super::schema::Shape;
 use super::serve::scope;
 use super::soap::Services;
 use crate::decode::Json;
-use crate::diagnostic::{Entries, Faults, Node, Table};
+use crate::diagnostic::{Entries, Faults, Node, SourceText, Table};
 use crate::record::key::{SEPARATOR, decode_part, encode_part};
 use crate::sql::{Dialect, NamedSql};
 use answer::Answer;
@@ -201,6 +201,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) can_reread: bool,
     /// What services say of themselves.
     pub(super) services: &'a dyn Services,
+    /// What is known of the files that are named.
+    pub(super) texts: &'a dyn Fn(&str) -> Option<Arc<SourceText>>,
     pub(super) faults: &'a Faults,
 }
 

@@ -1,5 +1,6 @@
 //! Writes that are an operation of a SOAP service: what is sent is made of what a caller sends, checked against the WSDL
-//! where it is written; what comes back are values at declared places.
+//! where it is written, or is an envelope that is written out, for services that are not what their WSDL says; what comes
+//! back are values at declared places.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -17,9 +18,10 @@ use crate::decode::xml::ValuePath;
 use crate::diagnostic::{Table, Written};
 use crate::mapping::is_name;
 use crate::mapping::soap::{
-    ErrorWhen, GivenPlaces, Judgement, Known, PlaceFacts, Sent, Services, Typed, compile_request, plan_of, value_path,
+    Body, ErrorWhen, GivenPlaces, Judgement, Known, PlaceFacts, Sent, Services, compile_request, envelope_in, plan_of,
+    value_path,
 };
-use crate::wsdl::{Plan, TypeId, Types};
+use crate::wsdl::{Plan, SoapVersion, TypeId, Types};
 
 /// A call of a service that writes.
 #[derive(Clone, Debug)]
@@ -33,7 +35,15 @@ pub struct ServiceWrite {
 /// A call of a service.
 #[derive(Clone, Debug)]
 pub struct ServiceCall {
-    typed: Arc<Typed>,
+    body: Body,
+    /// As the service knows it; may be empty.
+    pub action: Arc<str>,
+    /// As WS-Addressing knows it; empty where that is the same.
+    pub addressing_action: Arc<str>,
+    /// The SOAP of its envelope.
+    pub version: SoapVersion,
+    /// Nothing is answered.
+    pub is_one_way: bool,
     origins: Vec<(Option<String>, String, Origin)>,
     /// Values that go alone into a place, and what that wants of them.
     alone: Vec<(Source, Wanted)>,
@@ -66,9 +76,9 @@ pub struct ServiceLook {
 }
 
 impl ServiceCall {
-    /// The plan by which it is called.
-    pub fn plan(&self) -> &Plan {
-        &self.typed.plan
+    /// The plan of the WSDL by which it is called, where it is.
+    pub fn plan(&self) -> Option<&Plan> {
+        self.body.plan()
     }
 
     /// Has what its places want judged where their values come from: in the body, and in the parts of the record's key.
@@ -88,7 +98,7 @@ impl ServiceCall {
 
     /// What is sent; the fault says what the schema does not allow.
     pub fn message(&self, given: &Given<'_>) -> Result<Sent, String> {
-        self.typed.render(&Values { call: self, given })
+        self.body.render(&Values { call: self, given })
     }
 }
 
@@ -121,6 +131,12 @@ struct Places<'p, 's> {
     types: Arc<Types>,
     origins: RefCell<Vec<(Option<String>, String, Origin)>>,
     alone: RefCell<Vec<(Source, Wanted)>>,
+}
+
+impl<'p, 's> Places<'p, 's> {
+    fn new(scope: &'p mut Scope<'s>, types: Arc<Types>) -> Places<'p, 's> {
+        Places { scope: RefCell::new(scope), types, origins: RefCell::default(), alone: RefCell::default() }
+    }
 }
 
 impl Known for Places<'_, '_> {
@@ -267,20 +283,49 @@ fn called(
     services: &dyn Services,
     scope: &mut Scope<'_>,
 ) -> Option<ServiceCall> {
-    inner.filled("operation")?;
     let faults = scope.around.faults;
-    let plan = plan_of(services, backend, inner.get("operation")?, faults)?;
     let is_strict = inner.boolean("strict")?;
+    let has_mtom = inner.section().keys.iter().any(|key| key.name == MTOM);
+    if inner.exactly_one(&["body", "envelope"])? == "envelope" {
+        let of_wsdl: &[&str] = if has_mtom { &[MTOM] } else { &[] };
+        let (action, written) = envelope_in(inner, of_wsdl)?;
+        let texts = scope.around.texts;
+        // Nobody asks what is sent without a schema for the types of its values: there are none.
+        let places = Places::new(scope, Arc::default());
+        let envelope = written.compile(&places, false, texts, faults)?;
+        return Some(ServiceCall {
+            action: action.into(),
+            addressing_action: Arc::default(),
+            version: envelope.version,
+            is_one_way: false,
+            body: Body::Envelope(Arc::new(envelope)),
+            origins: places.origins.into_inner(),
+            alone: Vec::new(),
+            is_strict,
+            judgement: Arc::default(),
+            taken: Vec::new(),
+        });
+    }
+    if !inner.has("operation") {
+        let fault = inner.node().key_fault(format!("`{}` has no `operation` of the WSDL", inner.section().path));
+        inner.fail(fault.help("name the operation whose `body` this is, as `inspect` shows them"));
+        return None;
+    }
+    inner.filled("operation")?;
+    let plan = plan_of(services, backend, inner.get("operation")?, faults)?;
     // What the WSDL's policy demands needs no word; a word of the mapping's counts before it.
-    let has_word = inner.section().keys.iter().any(|key| key.name == MTOM) && inner.has(MTOM);
-    let is_packaged = if has_word { Some(inner.boolean(MTOM)?) } else { None };
+    let is_packaged = if has_mtom && inner.has(MTOM) { Some(inner.boolean(MTOM)?) } else { None };
     let body = inner.read("body", |_| Ok(())).and_then(|()| inner.get("body"))?;
-    let types = Arc::clone(&plan.types);
-    let places = Places { scope: RefCell::new(scope), types, origins: RefCell::default(), alone: RefCell::default() };
+    let places = Places::new(scope, Arc::clone(&plan.types));
     let mut typed = compile_request(plan, body, &places, &[], faults)?;
     typed.is_packaged = is_packaged.unwrap_or(typed.is_packaged);
+    let operation = &typed.plan.operation;
     Some(ServiceCall {
-        typed: Arc::new(typed),
+        action: operation.action.as_ref().into(),
+        addressing_action: operation.addressing_action.as_ref().into(),
+        version: operation.version,
+        is_one_way: operation.output.is_none(),
+        body: Body::Typed(Arc::new(typed)),
         origins: places.origins.into_inner(),
         alone: places.alone.into_inner(),
         is_strict,

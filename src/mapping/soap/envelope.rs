@@ -2,7 +2,7 @@
 //!
 //! An envelope is a text with places for what a call is made with. It is checked when it is compiled: it is XML, its outermost
 //! element is an envelope, and its places are where text can stand. What is put there later is escaped, so that no key
-//! can become markup.
+//! can become markup. What stands from `{each lines}` to `{end lines}` is there once for each element of the body's array.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -11,13 +11,17 @@ use quick_xml::NsReader;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::name::ResolveResult;
 
-use super::pieces::{Cut, Given, Known, Piece, cut, suggest};
+use super::pieces::{Cut, Given, Known, cut, suggest};
 use crate::decode::Place;
 use crate::diagnostic::{Diagnostic, Faults, SourceText};
 use crate::wsdl::SoapVersion;
 
 /// Stands for a place while the envelope is checked. It is of the private use area, so that no envelope has it.
 const MARK: char = '\u{f8ff}';
+
+/// What begins and ends a part that is repeated, before the name of the array.
+const EACH: &str = "each ";
+const END: &str = "end ";
 
 /// An envelope with places, compiled.
 #[derive(Clone, Debug)]
@@ -27,23 +31,45 @@ pub(in crate::mapping) struct Envelope {
     pieces: Vec<Piece>,
 }
 
+/// A part of an envelope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Piece {
+    /// It stands as it is.
+    Text(String),
+    /// The value of this name.
+    Place(Box<str>),
+    /// These, for each element of an array.
+    Each(Box<str>, Vec<Piece>),
+}
+
 impl Envelope {
     /// The envelope with these values; a place without a value is empty. `None` when a value has something that XML cannot
     /// say.
     pub(in crate::mapping) fn render(&self, given: &dyn Given) -> Option<String> {
         let mut envelope = String::new();
-        for piece in &self.pieces {
-            match piece {
-                Piece::Text(text) => envelope.push_str(text),
-                Piece::Place(name) => {
-                    if let Some(value) = given.text(name, None) {
-                        escape(&value, &mut envelope)?;
-                    }
+        write(&self.pieces, given, None, &mut envelope)?;
+        Some(envelope)
+    }
+}
+
+/// Appends pieces with these values, of an element of an array where they stand for one.
+fn write(pieces: &[Piece], given: &dyn Given, element: Option<(&str, usize)>, out: &mut String) -> Option<()> {
+    for piece in pieces {
+        match piece {
+            Piece::Text(text) => out.push_str(text),
+            Piece::Place(name) => {
+                if let Some(value) = given.text(name, element) {
+                    escape(&value, out)?;
+                }
+            }
+            Piece::Each(array, inner) => {
+                for index in 0..given.count(array) {
+                    write(inner, given, Some((array, index)), out)?;
                 }
             }
         }
-        Some(envelope)
     }
+    Some(())
 }
 
 /// Appends a text so that it reads back as it is, in an element or in an attribute. `None` for what no XML can have.
@@ -97,8 +123,13 @@ impl Written {
         let written = source.as_ref().map_or(self.text.as_str(), |source| source.text.as_str());
         let text = Text { text: written, file: source.as_ref(), place: &self.place };
         let pieces = text.pieces(known, is_needed, faults)?;
-        let version = text.check(&pieces, faults);
-        (faults.len() == before).then_some(Envelope { version: version?, pieces })
+        // What is repeated may be there once, not at all, or several times.
+        let version = text.check(&pieces, 1, faults)?;
+        if pieces.iter().any(|piece| matches!(piece, Piece::Each(..))) {
+            text.check(&pieces, 0, faults)?;
+            text.check(&pieces, 2, faults)?;
+        }
+        (faults.len() == before).then_some(Envelope { version, pieces })
     }
 }
 
@@ -135,21 +166,51 @@ impl Text<'_> {
             }
         };
         let mut pieces = Vec::new();
+        // The array of which elements are written now, where that is said, and what stands before it.
+        let mut within: Option<(&str, usize, Vec<Piece>)> = None;
         for piece in cuts {
-            match piece {
-                Cut::Text(text) => pieces.push(Piece::Text(text)),
-                Cut::Name(name, at) => match known.place(name, None) {
+            let (name, at) = match piece {
+                Cut::Text(text) => {
+                    pieces.push(Piece::Text(text));
+                    continue;
+                }
+                Cut::Name(name, at) => (name, at),
+            };
+            let fault = |message: String| self.fault(start + at, name.len() + 2, message);
+            let array = within.as_ref().map(|(array, ..)| *array);
+            match (name.strip_prefix(EACH), name.strip_prefix(END), array) {
+                (Some(inner), _, Some(outer)) => {
+                    faults.push(fault(format!(
+                        "`{{each {inner}}}` stands within `{{each {outer}}}`, which is not ended"
+                    )));
+                }
+                (Some(array), ..) => {
+                    if !known.has_array(array) {
+                        faults.push(fault(format!("there is no array `{array}` in the body")));
+                    }
+                    within = Some((array, at, std::mem::take(&mut pieces)));
+                }
+                (_, Some(ended), Some(begun)) if ended == begun => {
+                    let before = within.take().map(|(.., before)| before).unwrap_or_default();
+                    let inner = std::mem::replace(&mut pieces, before);
+                    pieces.push(Piece::Each(begun.into(), inner));
+                }
+                (_, Some(ended), _) => {
+                    faults.push(fault(format!("`{{end {ended}}}` ends nothing that was begun by `{{each {ended}}}`")));
+                }
+                _ => match known.place(name, array) {
                     Some(facts) => pieces.push(Piece::Place(facts.name)),
                     None => {
-                        let fault = self.fault(
-                            start + at,
-                            name.len() + 2,
-                            format!("`{{{name}}}` is nothing that is known here"),
-                        );
-                        faults.push(suggest(fault, name, &known.names(None)));
+                        let fault = fault(format!("`{{{name}}}` is nothing that is known here"));
+                        faults.push(suggest(fault, name, &known.names(array)));
                     }
                 },
             }
+        }
+        if let Some((array, at, _)) = within {
+            let fault = self.fault(start + at, array.len() + 7, format!("`{{each {array}}}` is not ended"));
+            faults.push(fault.help(format!("write `{{end {array}}}` behind what is there for each of them")));
+            return None;
         }
         if is_needed && !pieces.iter().any(|piece| matches!(piece, Piece::Place(_))) && faults.len() == before {
             let names = known.names(None);
@@ -160,15 +221,11 @@ impl Text<'_> {
         Some(pieces)
     }
 
-    /// Whether it is an envelope with its places where text can stand; answers of which SOAP.
-    fn check(&self, pieces: &[Piece], faults: &Faults) -> Option<SoapVersion> {
+    /// Whether it is an envelope with its places where text can stand, what is repeated being there so many times; answers
+    /// of which SOAP.
+    fn check(&self, pieces: &[Piece], times: usize, faults: &Faults) -> Option<SoapVersion> {
         let mut sample = String::new();
-        for piece in pieces {
-            match piece {
-                Piece::Text(text) => sample.push_str(text),
-                Piece::Place(_) => sample.push(MARK),
-            }
-        }
+        add_sample(pieces, times, &mut sample);
         let mut reader = NsReader::from_str(&sample);
         reader.config_mut().check_comments = true;
         let (mut depth, mut version) = (0usize, None);
@@ -233,6 +290,17 @@ impl Text<'_> {
     }
 }
 
+/// Appends pieces with marks in their places.
+fn add_sample(pieces: &[Piece], times: usize, sample: &mut String) {
+    for piece in pieces {
+        match piece {
+            Piece::Text(text) => sample.push_str(text),
+            Piece::Place(_) => sample.push(MARK),
+            Piece::Each(_, inner) => (0..times).for_each(|_| add_sample(inner, times, sample)),
+        }
+    }
+}
+
 fn version_of(namespace: &ResolveResult<'_>, start: &BytesStart<'_>) -> Option<SoapVersion> {
     let ResolveResult::Bound(namespace) = namespace else { return None };
     match (start.local_name().as_ref(), namespace.as_ref()) {
@@ -259,11 +327,12 @@ mod tests {
     use super::{Envelope, Written, file};
     use crate::decode::Place;
     use crate::diagnostic::{Faults, SourceText, parse};
-    use crate::mapping::soap::pieces::{KeyPlaces, KeyValues};
+    use crate::mapping::soap::pieces::{Given, KeyPlaces, KeyValues, Known, PlaceFacts};
     use crate::wsdl::SoapVersion;
     use proptest::prelude::*;
     use quick_xml::Reader;
     use quick_xml::events::Event;
+    use std::borrow::Cow;
     use std::path::Path;
 
     const SOAP_11: &str = "http://schemas.xmlsoap.org/soap/envelope/";
@@ -327,6 +396,75 @@ mod tests {
         let declared = format!("<?xml version='1.0' encoding='latin1'?>{soap_12}");
         assert!(whole(&declared).unwrap_err()[0].contains("sent in UTF-8"));
         assert!(whole(&format!("<!DOCTYPE x>{soap_12}")).unwrap_err()[0].contains("DOCTYPE"));
+    }
+
+    /// A body with an array of lines.
+    struct Lines;
+
+    impl Known for Lines {
+        fn place(&self, name: &str, array: Option<&str>) -> Option<PlaceFacts> {
+            let is_known = name == "no" || array == Some("lines") && name == "sku";
+            is_known.then(|| PlaceFacts { name: name.into(), may_be_absent: false })
+        }
+
+        fn names(&self, _: Option<&str>) -> Vec<String> {
+            vec!["no".to_owned(), "sku".to_owned()]
+        }
+
+        fn has_array(&self, name: &str) -> bool {
+            name == "lines"
+        }
+    }
+
+    /// Of so many lines.
+    impl Given for usize {
+        fn text(&self, name: &str, element: Option<(&str, usize)>) -> Option<Cow<'_, str>> {
+            Some(match (name, element) {
+                ("sku", Some(("lines", index))) => format!("<{index}>").into(),
+                _ => "7".into(),
+            })
+        }
+
+        fn count(&self, array: &str) -> usize {
+            if array == "lines" { *self } else { 0 }
+        }
+    }
+
+    fn compile_lines(inner: &str) -> Result<Envelope, String> {
+        let faults = Faults::new();
+        let root = parse(&SourceText::new(Path::new("m.toml"), "envelope = ''".to_owned()), &faults);
+        let text = format!("<E:Envelope xmlns:E='{SOAP_11}'>{inner}</E:Envelope>");
+        let compiled = Written { text, place: Place::of(&root) }.compile(&Lines, false, &|_| None, &faults);
+        compiled.ok_or_else(|| faults.into_sorted().iter().map(|fault| fault.message.clone()).collect())
+    }
+
+    #[test]
+    fn what_is_for_each_element_is_there_so_often() {
+        let of = |inner: &str, lines: usize| {
+            let envelope = compile_lines(inner).unwrap().render(&lines).unwrap();
+            envelope.split_once("'>").unwrap().1.strip_suffix("</E:Envelope>").unwrap().to_owned()
+        };
+        let lines = "<o no='{no}'>{each lines}<l>{sku} of {no}</l>{end lines}</o>";
+        assert_eq!(of(lines, 0), "<o no='7'></o>");
+        assert_eq!(of(lines, 2), "<o no='7'><l>&lt;0&gt; of 7</l><l>&lt;1&gt; of 7</l></o>");
+        let within_a_value = "<o l='{each lines}{sku};{end lines}'/>{each lines}<x/>{end lines}";
+        assert_eq!(of(within_a_value, 1), "<o l='&lt;0&gt;;'/><x/>");
+        for (inner, words) in [
+            ("<o>{each lines}{sku}</o>", "`{each lines}` is not ended"),
+            ("<o>{no}{end lines}</o>", "ends nothing that was begun"),
+            ("<o>{each lines}{sku}{end line}</o>", "ends nothing that was begun"),
+            ("<o>{each lines}{each lines}{sku}{end lines}{end lines}</o>", "stands within `{each lines}`"),
+            ("<o>{each rows}{no}{end rows}</o>", "there is no array `rows`"),
+            ("<o>{sku}</o>", "`{sku}` is nothing that is known here"),
+            // Sound with one line, and none or two are no XML.
+            ("<o>{each lines}<l>{sku}{end lines}</l></o>", "no XML to be sent"),
+            ("<o {each lines}l='{sku}'{end lines}/>", "no XML to be sent"),
+        ] {
+            let told = compile_lines(inner).unwrap_err();
+            assert!(told.contains(words), "{inner}: {told}");
+        }
+        // A call for a record knows no arrays.
+        assert!(compile("<o>{each lines}{no}{end lines}</o>", &["no"]).unwrap_err()[0].contains("no array `lines`"));
     }
 
     #[test]

@@ -75,7 +75,8 @@ pub(super) enum Body {
 }
 
 impl Body {
-    fn render(&self, given: &dyn Given) -> Result<Sent, String> {
+    /// The message with these values; the fault says why there is none.
+    pub(super) fn render(&self, given: &dyn Given) -> Result<Sent, String> {
         match self {
             Body::Envelope(envelope) => {
                 let envelope = envelope.render(given);
@@ -83,6 +84,14 @@ impl Body {
                 Ok(Sent { envelope, attachments: Vec::new(), is_package: false })
             }
             Body::Typed(typed) => typed.render(given),
+        }
+    }
+
+    /// The plan of the WSDL that makes it, where one does.
+    pub(super) fn plan(&self) -> Option<&Plan> {
+        match self {
+            Body::Envelope(_) => None,
+            Body::Typed(typed) => Some(&typed.plan),
         }
     }
 }
@@ -120,10 +129,7 @@ impl Operation {
 
     /// The plan of the WSDL by which it is called, where it is.
     pub fn plan(&self) -> Option<&Plan> {
-        match &self.body {
-            Body::Envelope(_) => None,
-            Body::Typed(typed) => Some(&typed.plan),
-        }
+        self.body.plan()
     }
 }
 
@@ -284,18 +290,25 @@ pub(super) enum SoapLayout {
     Decoder(Decoder),
 }
 
+/// What a table says of an envelope that is written out: the action of its operation, and the envelope. The keys named have no
+/// meaning beside it.
+pub(super) fn envelope_in(table: &Table<'_>, of_wsdl: &[&str]) -> Option<(String, envelope::Written)> {
+    for node in of_wsdl.iter().filter_map(|name| table.get(name)) {
+        table.fail(node.key_fault("this has no meaning beside an `envelope`, which is sent as it is written"));
+    }
+    let action = table.read("operation", |node| match node.as_str() {
+        Some(text) if text.chars().all(|c| c.is_ascii_graphic() && c != '"') => Ok(text.to_owned()),
+        Some(text) => Err(format!("`{text}` is no URI: it has blanks, quotes or other than ASCII")),
+        None => Err(format!("expected a string, found {}", node.kind())),
+    });
+    let (text, place) = (table.filled("envelope")?, table.get("envelope").map(Place::of)?);
+    Some((action.unwrap_or_default(), envelope::Written { text, place }))
+}
+
 fn call(table: &Table<'_>, backend: Option<&str>, services: &dyn Services, faults: &Faults) -> Option<Call> {
     if table.has("envelope") {
-        for node in OF_WSDL.iter().filter_map(|name| table.get(name)) {
-            table.fail(node.key_fault("this has no meaning beside an `envelope`, which is sent as it is written"));
-        }
-        let action = table.read("operation", |node| match node.as_str() {
-            Some(text) if text.chars().all(|c| c.is_ascii_graphic() && c != '"') => Ok(text.to_owned()),
-            Some(text) => Err(format!("`{text}` is no URI: it has blanks, quotes or other than ASCII")),
-            None => Err(format!("expected a string, found {}", node.kind())),
-        });
-        let (text, place) = (table.filled("envelope")?, table.get("envelope").map(Place::of)?);
-        return Some(Call::Envelope { action: action.unwrap_or_default(), body: envelope::Written { text, place } });
+        let (action, body) = envelope_in(table, &OF_WSDL)?;
+        return Some(Call::Envelope { action, body });
     }
     for node in OF_ENVELOPE.iter().filter_map(|name| table.get(name)) {
         table.fail(node.key_fault("this has no meaning here: the WSDL says it"));

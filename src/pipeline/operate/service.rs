@@ -76,15 +76,14 @@ impl Door {
         })?;
         // What a call before was told is not said of this one.
         *self.told.lock() = None;
-        let operation = &call.plan().operation;
         let request = Request {
             envelope: Bytes::from(sent.envelope.clone()),
             attachments: sent.attachments.clone(),
             is_package: sent.is_package,
-            action: operation.action.as_ref().into(),
-            version: fault::version(operation.version),
-            addressing_action: operation.addressing_action.as_ref().into(),
-            is_one_way: operation.output.is_none(),
+            action: Arc::clone(&call.action),
+            version: fault::version(call.version),
+            addressing_action: Arc::clone(&call.addressing_action),
+            is_one_way: call.is_one_way,
             trouble: fault::trouble(&call.judgement),
             is_strict: call.is_strict,
         };
@@ -114,7 +113,7 @@ impl Door {
                 (SqlErrorKind::Lost, Certainty::Unknown)
             }
             SoapError::Fault(fault) => {
-                let told = fault::told(&call.judgement, Some(call.plan()), fault);
+                let told = fault::told(&call.judgement, call.plan(), fault);
                 // By its status alone nothing is begun again.
                 let passes = fault::rule(&call.judgement, fault).is_some_and(|rule| rule.passes);
                 let message = if told.reason.is_empty() { message } else { told.reason.clone() };

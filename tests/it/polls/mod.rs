@@ -19,6 +19,7 @@ mod trouble;
 mod typed;
 mod versions;
 mod writes;
+mod written_out;
 
 use std::collections::BTreeMap;
 
