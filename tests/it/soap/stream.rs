@@ -286,7 +286,9 @@ async fn answers_come_in_chunks() {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(text.as_bytes()).unwrap();
     for (body, fields) in [(text.clone().into_bytes(), ""), (gzip.finish().unwrap(), "Content-Encoding: gzip\r\n")] {
-        let head = format!("HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\n{fields}Transfer-Encoding: chunked\r\n\r\n");
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nConnection: close\r\n{fields}Transfer-Encoding: chunked\r\n\r\n"
+        );
         let mut whole = head.into_bytes();
         for chunk in body.chunks(997) {
             whole.extend_from_slice(format!("{:x};note=1\r\n", chunk.len()).as_bytes());
