@@ -93,8 +93,18 @@ impl Fence {
     pub(in crate::adapters) fn probe(&self, dialect: Dialect) -> Option<String> {
         let name = &self.0;
         match dialect {
-            // The lock that it gets goes with the statement.
-            Dialect::Postgres => self.take(dialect, true),
+            // Whoever looks must not hold it for a moment: work that begins meanwhile would not get it. Of a number's two
+            // halves one is in each column (PostgreSQL, "pg_locks").
+            Dialect::Postgres => {
+                let number = self.number().cast_unsigned();
+                let (high, low) = (number >> 32, number & 0xFFFF_FFFF);
+                Some(format!(
+                    "select case when exists (select 1 from pg_catalog.pg_locks l join pg_catalog.pg_database d on \
+                     d.oid = l.database where d.datname = current_database() and l.locktype = 'advisory' and \
+                     l.classid = '{high}'::oid and l.objid = '{low}'::oid and l.objsubid = 1 and l.granted) then 0 \
+                     else 1 end"
+                ))
+            }
             Dialect::MySql => Some(format!("select is_free_lock('{name}')")),
             Dialect::SqlServer => Some(format!("select applock_test(N'public', N'{name}', N'Exclusive', N'Session')")),
             _ => None,
