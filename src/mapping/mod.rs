@@ -206,8 +206,18 @@ pub fn texts(source: &Arc<SourceText>) -> Vec<String> {
     texts_of(&root, &faults)
 }
 
+/// What a table says under a name.
+fn entry(table: &Node, name: &str) -> Option<Node> {
+    table.as_table().and_then(|entries| entries.get(name)).cloned()
+}
+
+/// The calls of services that an operation is made of: the write, and the question what became of it.
+fn calls_of(operation: &Node) -> impl Iterator<Item = Node> {
+    let tables = [Some(operation.clone()), entry(operation, "reconcile")];
+    tables.into_iter().flatten().filter_map(|table| entry(&table, soap::KIND))
+}
+
 fn texts_of(root: &Node, faults: &Faults) -> Vec<String> {
-    let entry = |table: &Node, name: &str| table.as_table().and_then(|entries| entries.get(name)).cloned();
     let mut texts = Vec::new();
     let source = entry(root, "source");
     for kind in Format::KINDS {
@@ -224,11 +234,8 @@ fn texts_of(root: &Node, faults: &Faults) -> Vec<String> {
     }
     let operations = entry(root, "operations");
     for operation in operations.as_ref().and_then(Node::as_table).into_iter().flat_map(Entries::values) {
-        for called in [Some(operation.clone()), entry(operation, "reconcile")].into_iter().flatten() {
-            let called = entry(&called, soap::KIND);
-            let envelope = called.and_then(|called| entry(&called, "envelope"));
-            texts.extend(envelope.as_ref().and_then(Node::as_str).and_then(soap::file));
-        }
+        let envelopes = calls_of(operation).filter_map(|called| entry(&called, "envelope"));
+        texts.extend(envelopes.filter_map(|envelope| envelope.as_str().and_then(soap::file)));
     }
     let lookups = entry(root, "lookups");
     for lookup in lookups.as_ref().and_then(Node::as_table).into_iter().flat_map(Entries::values) {
@@ -486,7 +493,6 @@ pub fn services_of(source: &Arc<SourceText>) -> Vec<String> {
 }
 
 fn services_in(root: &Node) -> Vec<String> {
-    let entry = |table: &Node, name: &str| table.as_table().and_then(|entries| entries.get(name)).cloned();
     let text = |table: &Node, name: &str| entry(table, name).as_ref().and_then(Node::as_str).map(str::to_owned);
     let source = entry(root, "source");
     let own = source.as_ref().and_then(|source| text(source, "backend"));
@@ -498,9 +504,7 @@ fn services_in(root: &Node) -> Vec<String> {
     }
     let operations = entry(root, "operations");
     for operation in operations.as_ref().and_then(Node::as_table).into_iter().flat_map(Entries::values) {
-        let looked_for = entry(operation, "reconcile");
-        let called = [Some(operation.clone()), looked_for].into_iter().flatten();
-        if called.filter_map(|called| entry(&called, soap::KIND)).any(|called| entry(&called, "envelope").is_none()) {
+        if calls_of(operation).any(|called| entry(&called, "envelope").is_none()) {
             needed.extend(text(operation, "backend").or_else(|| own.clone()));
         }
     }
