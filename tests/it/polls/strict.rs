@@ -129,17 +129,20 @@ fn a_page_that_is_odd_is_told_in_the_notes_or_ends_the_run_where_the_mapping_is_
     page_by_page(true);
 }
 
+/// Items that are asked for page by page.
+fn paged(erp: &Erp, source: &str, is_raw: bool) -> Site {
+    let polled = items(erp, &format!("snapshot = true\npage = {{ start = 1 }}\n{source}"), is_raw);
+    let mapping = std::fs::read_to_string(polled.path("mappings/items.v1.toml")).unwrap();
+    polled.write("mappings/items.v1.toml", mapping.replace("{no}", "{page}").as_bytes());
+    polled
+}
+
 fn page_by_page(is_raw: bool) {
     let erp = Erp::start(|call| match element(call, "OrderNo").as_str() {
         "1" => Reply::Answer(500, "text/html", order("1")),
         _ => Reply::Answer(200, "text/xml", envelope("<GetOrderResponse xmlns='urn:demo:erp'/>")),
     });
-    let of = |source: &str| {
-        let polled = items(&erp, &format!("snapshot = true\npage = {{ start = 1 }}\n{source}"), is_raw);
-        let mapping = std::fs::read_to_string(polled.path("mappings/items.v1.toml")).unwrap();
-        polled.write("mappings/items.v1.toml", mapping.replace("{no}", "{page}").as_bytes());
-        polled
-    };
+    let of = |source: &str| paged(&erp, source, is_raw);
     let summary = sync(&of(""));
     assert_eq!(summary["staged"], 1, "{summary}");
     let told = "taken although SOAP and HTTP do not allow it: message_with_failure_status 1, wrong_content_type 1";
@@ -162,12 +165,7 @@ fn junk_behind_a_large_page_is_told_or_ends_the_run_where_the_mapping_is_strict(
             }
             _ => Reply::Answer(200, "text/xml", envelope("<GetOrderResponse xmlns='urn:demo:erp'/>")),
         });
-        let of = |source: &str| {
-            let polled = items(&erp, &format!("snapshot = true\npage = {{ start = 1 }}\n{source}"), is_raw);
-            let mapping = std::fs::read_to_string(polled.path("mappings/items.v1.toml")).unwrap();
-            polled.write("mappings/items.v1.toml", mapping.replace("{no}", "{page}").as_bytes());
-            polled
-        };
+        let of = |source: &str| paged(&erp, source, is_raw);
         let summary = sync(&of(""));
         assert_eq!(summary["staged"], 1, "{summary}");
         let told = "taken although SOAP and HTTP do not allow it: junk_around_the_envelope 1";
