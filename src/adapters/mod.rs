@@ -9,6 +9,7 @@ mod finding;
 pub mod ftps;
 pub mod inbox;
 pub mod odbc;
+pub mod outbox;
 mod own;
 pub mod sftp;
 pub mod soap;
@@ -21,14 +22,15 @@ use std::sync::Arc;
 use crate::diagnostic::{Section, Table};
 use crate::web::tls;
 use inbox::Door;
+use outbox::Outbox;
 
 pub use finding::Finding;
 
 /// The settings of a legacy system of any kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AdapterConfig {
-    /// It puts files into an inbox.
-    Inbox(Box<InboxConfig>),
+    /// It puts files into an inbox, or takes files from an outbox.
+    Files(Box<FilesConfig>),
     /// It is called.
     Soap(Box<soap::Config>),
     /// It is asked in SQL.
@@ -45,7 +47,7 @@ impl AdapterConfig {
             "soap" => Some(&soap::SECTION),
             "odbc" => Some(&odbc::SECTION),
             "mssql" => Some(&sql_server::SECTION),
-            _ => InboxConfig::section(kind),
+            _ => FilesConfig::section(kind),
         }
     }
 
@@ -54,7 +56,7 @@ impl AdapterConfig {
         match kind {
             "soap" => soap::Config::read(table, base).map(Box::new).map(AdapterConfig::Soap),
             "odbc" | "mssql" => DatabaseConfig::read(kind, table, base).map(AdapterConfig::Database),
-            _ => InboxConfig::read(kind, table, base).map(Box::new).map(AdapterConfig::Inbox),
+            _ => FilesConfig::read(kind, table, base).map(Box::new).map(AdapterConfig::Files),
         }
     }
 
@@ -68,37 +70,40 @@ impl AdapterConfig {
         matches!(self, AdapterConfig::Soap(_))
     }
 
-    /// Where the system is, for people.
-    pub fn place(&self) -> String {
+    /// Where the system is, for people: one place or, of files that come and go, two.
+    pub fn places(&self) -> Vec<String> {
         match self {
-            AdapterConfig::Inbox(inbox) => inbox.door().place(),
-            AdapterConfig::Soap(soap) => soap.endpoint.describe(),
-            AdapterConfig::Database(database) => database.place(),
+            AdapterConfig::Files(files) => {
+                let outbox = files.outbox().map(|outbox| outbox.place());
+                files.inbox().map(|door| door.place()).into_iter().chain(outbox).collect()
+            }
+            AdapterConfig::Soap(soap) => vec![soap.endpoint.describe()],
+            AdapterConfig::Database(database) => vec![database.place()],
         }
     }
 
     /// What a person should know of it although it works.
     pub fn doubts(&self) -> Vec<String> {
         match self {
-            AdapterConfig::Inbox(inbox) => inbox.door().doubts(),
+            AdapterConfig::Files(files) => files.doubts(),
             AdapterConfig::Soap(soap) => soap.doubts(),
             AdapterConfig::Database(database) => database.doubts(),
         }
     }
 }
 
-/// The settings of an inbox of any kind.
+/// The settings of a backend of files of any kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum InboxConfig {
-    /// A folder.
-    Files(files::Config),
-    /// A folder on an SFTP server.
+pub enum FilesConfig {
+    /// Folders.
+    Folder(files::Config),
+    /// Folders on an SFTP server.
     Sftp(sftp::Config),
-    /// A folder on an FTP server.
+    /// Folders on an FTP server.
     Ftps(ftps::Config),
 }
 
-impl InboxConfig {
+impl FilesConfig {
     fn section(kind: &str) -> Option<&'static Section> {
         match kind {
             "files" => Some(&files::SECTION),
@@ -108,21 +113,38 @@ impl InboxConfig {
         }
     }
 
-    fn read(kind: &str, table: &Table<'_>, base: &Path) -> Option<InboxConfig> {
+    fn read(kind: &str, table: &Table<'_>, base: &Path) -> Option<FilesConfig> {
         match kind {
-            "files" => files::Config::read(table, base).map(InboxConfig::Files),
-            "sftp" => sftp::Config::read(table, base).map(InboxConfig::Sftp),
-            "ftps" => ftps::Config::read(table, base).map(InboxConfig::Ftps),
+            "files" => files::Config::read(table, base).map(FilesConfig::Folder),
+            "sftp" => sftp::Config::read(table, base).map(FilesConfig::Sftp),
+            "ftps" => ftps::Config::read(table, base).map(FilesConfig::Ftps),
             _ => None,
         }
     }
 
-    /// The door to the inbox. Touches nothing yet.
-    pub fn door(&self) -> Door {
+    /// The door to the inbox, where there is one. Touches nothing yet.
+    pub fn inbox(&self) -> Option<Door> {
         match self {
-            InboxConfig::Files(config) => files::door(config.clone()),
-            InboxConfig::Sftp(config) => sftp::door(config.clone()),
-            InboxConfig::Ftps(config) => ftps::door(config.clone()),
+            FilesConfig::Folder(config) => config.inbox.clone().map(files::door),
+            FilesConfig::Sftp(config) => sftp::door(config),
+            FilesConfig::Ftps(config) => ftps::door(config),
+        }
+    }
+
+    /// The outbox, where there is one. Touches nothing yet.
+    pub fn outbox(&self) -> Option<Outbox> {
+        match self {
+            FilesConfig::Folder(config) => config.outbox.clone().map(files::outbox),
+            FilesConfig::Sftp(config) => sftp::outbox(config),
+            FilesConfig::Ftps(config) => ftps::outbox(config),
+        }
+    }
+
+    fn doubts(&self) -> Vec<String> {
+        match (self.inbox(), self, self.outbox()) {
+            (Some(door), _, _) => door.doubts(),
+            (None, FilesConfig::Ftps(config), Some(outbox)) => config.doubts(&outbox.place()),
+            _ => Vec::new(),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::gate::{Gate, Hours, Lane, Permit};
 use crate::mapping::Plan;
 use crate::pipeline::tuning::settle_alone;
-use crate::pipeline::{PipelineError, Reach, patterns_of};
+use crate::pipeline::{Files, PipelineError, Reach, patterns_of};
 
 /// How long a command waits for a place.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -58,10 +58,15 @@ impl Entrance {
     pub async fn diagnose(&self, plans: Option<&[Arc<Plan>]>) -> Result<Vec<Finding>, PipelineError> {
         let permit = self.permit(Lane::Health).await?;
         match &self.reach {
-            Reach::Inbox(door) => {
-                let door = Arc::clone(door);
+            Reach::Files(Files { inbox, outbox }) => {
+                let (inbox, outbox) = (inbox.clone(), outbox.clone());
                 let claimed = plans.map(|plans| patterns_of(plans, self.gate.backend()));
-                let looked = tokio::task::spawn_blocking(move || door.diagnose(&permit, claimed.as_deref())).await;
+                let looked = tokio::task::spawn_blocking(move || {
+                    let found = inbox.map(|door| door.diagnose(&permit, claimed.as_deref()));
+                    let outbox = outbox.map(|outbox| outbox.diagnose(&permit));
+                    found.into_iter().flatten().chain(outbox).collect()
+                });
+                let looked = looked.await;
                 looked.map_err(|_| PipelineError::Died { file: "the inbox".to_owned() })
             }
             Reach::Service(service) => {

@@ -31,7 +31,7 @@ use crate::gate::{Gate, Hours, Lane, Observer, Permit, Refused};
 use crate::landing::{Landing, LandingError};
 use crate::mapping::Exposure;
 use crate::pipeline::tuning::{Configured, settle_alone};
-use crate::pipeline::{Backend, Bridge, Judgement, PipelineError, Reach, World, judge, table_of};
+use crate::pipeline::{Backend, Bridge, Files, Judgement, PipelineError, Reach, World, judge, table_of};
 use crate::staging::sqlite::{self, SqliteStaging};
 use crate::staging::{IndexedField, ResourceSpec, Staging, StagingError};
 use crate::telemetry::{self, GateMetrics, Metrics};
@@ -280,11 +280,14 @@ async fn judge_tables(
 async fn probe_one(reach: &Reach, permit: Permit) -> Result<Judgement, PipelineError> {
     let faults = |faults| Judgement { faults, ..Judgement::default() };
     match reach {
-        Reach::Inbox(door) => {
-            let door = Arc::clone(door);
-            let probed = tokio::task::spawn_blocking(move || door.probe(&permit)).await;
-            let probed = probed.map_err(|_| PipelineError::Died { file: "the inbox".to_owned() })?;
-            probed.map(faults).map_err(PipelineError::from)
+        Reach::Files(Files { inbox, outbox }) => {
+            let (inbox, outbox) = (inbox.clone(), outbox.clone());
+            let probed = tokio::task::spawn_blocking(move || {
+                let found = inbox.map_or(Ok(Vec::new()), |door| door.probe(&permit).map_err(PipelineError::from))?;
+                outbox.map_or(Ok(()), |outbox| outbox.probe(&permit).map_err(PipelineError::from))?;
+                Ok(faults(found))
+            });
+            probed.await.map_err(|_| PipelineError::Died { file: "the inbox".to_owned() })?
         }
         Reach::Service(service) => {
             let service = Arc::clone(service);
@@ -305,7 +308,9 @@ async fn probe_one(reach: &Reach, permit: Permit) -> Result<Judgement, PipelineE
 /// The adapter of a backend. Touches nothing yet.
 fn reach(config: &AdapterConfig) -> Reach {
     match config {
-        AdapterConfig::Inbox(inbox) => Reach::Inbox(Arc::new(inbox.door())),
+        AdapterConfig::Files(files) => {
+            Reach::Files(Files { inbox: files.inbox().map(Arc::new), outbox: files.outbox().map(Arc::new) })
+        }
         AdapterConfig::Soap(soap) => Reach::Service(Arc::new(soap::Service::new((**soap).clone()))),
         AdapterConfig::Database(database) => Reach::Database(database.open()),
     }

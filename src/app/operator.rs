@@ -12,7 +12,7 @@ use crate::console::{GateStatus, InboxStatus, Operator, OperatorError, Replayed,
 use crate::gate::{Elsewhere, Lane};
 use crate::pipeline::sync::Request;
 use crate::pipeline::tuning::{Setting, Standing, TuneError, Wish};
-use crate::pipeline::{Backend, PipelineError, Reach, patterns_of, replay};
+use crate::pipeline::{Backend, Files, PipelineError, Reach, patterns_of, replay};
 use crate::record::ResourceId;
 use crate::staging::{AuditEntry, StagingError};
 
@@ -38,7 +38,7 @@ impl Operator for Service {
     fn inboxes(&self) -> Vec<InboxStatus> {
         let world = self.bridge.world.load();
         let inbox = |(name, backend): (&String, &Arc<Backend>)| {
-            let Reach::Inbox(door) = &backend.reach else { return None };
+            let Reach::Files(Files { inbox: Some(door), .. }) = &backend.reach else { return None };
             let unclaimed = door.unclaimed();
             Some(InboxStatus {
                 backend: name.clone(),

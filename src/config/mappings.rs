@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::sections::Known;
 use super::{Withheld, Wsdls, relations};
 use crate::adapters::AdapterConfig;
 use crate::diagnostic::{Diagnostic, Faults, Node, SourceText, nearest, parse, text_of};
@@ -17,7 +18,7 @@ use crate::record::ResourceId;
 /// Those that need a WSDL which cannot be read are left out, and told beside the others.
 pub(super) fn load(
     folder: &Path,
-    backends: &[(String, Option<&'static str>)],
+    backends: &[Known],
     wsdls: &Wsdls,
     faults: &Faults,
 ) -> (Vec<Arc<Plan>>, Vec<Withheld>) {
@@ -45,9 +46,9 @@ pub(super) fn load(
             continue;
         }
         seen.insert(id, Arc::clone(&source));
-        let Some((_, kind)) = backends.iter().find(|(name, _)| *name == plan.backend) else {
+        let Some(known) = backends.iter().find(|known| known.name == plan.backend) else {
             let message = format!("there is no backend `{}` in tollbridge.toml", plan.backend);
-            let names = || backends.iter().map(|(name, _)| name.as_str());
+            let names = || backends.iter().map(|known| known.name.as_str());
             let help = match nearest(&plan.backend, names()) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("the backends are: {}", names().collect::<Vec<_>>().join(", ")),
@@ -56,11 +57,12 @@ pub(super) fn load(
             continue;
         };
         // Where the kind is not clear that is a fault already.
-        if let Some(kind) = kind.filter(|kind| !fits(&plan.origin, kind)) {
+        if let Some(kind) = known.kind.filter(|kind| !fits(&plan.origin, kind, known.has_inbox)) {
             let has = match kind {
                 "soap" => "it is called",
                 kind if AdapterConfig::is_database(kind) => "it is asked in SQL",
-                _ => "it has an inbox",
+                _ if known.has_inbox => "it has an inbox",
+                _ => "it has an outbox and no `inbox`",
             };
             let lacks = match plan.origin {
                 Origin::Files(_) => "has no files",
@@ -111,11 +113,11 @@ fn unread(source: &Arc<SourceText>, wsdls: &Wsdls) -> Option<Withheld> {
     })
 }
 
-/// Whether the backends that the operations write to are there and are databases.
+/// Whether the backends that the operations write to are there, and of the kind that is written to.
 fn operations_fit(
     plan: &Plan,
     source: &Arc<SourceText>,
-    backends: &[(String, Option<&'static str>)],
+    backends: &[Known],
     faults: &Faults,
 ) -> bool {
     let before = faults.len();
@@ -126,36 +128,38 @@ fn operations_fit(
             Some(node) => node.fault(message),
             None => place().key_fault(message),
         };
-        match backends.iter().find(|(known, _)| known == backend) {
-            None => {
-                let names = || backends.iter().map(|(name, _)| name.as_str());
+        let Some(known) = backends.iter().find(|known| known.name == backend) else {
+                let names = || backends.iter().map(|known| known.name.as_str());
                 let help = match nearest(backend, names()) {
                     Some(near) => format!("did you mean `{near}`?"),
                     None => format!("the backends are: {}", names().collect::<Vec<_>>().join(", ")),
                 };
                 faults.push(fault(format!("there is no backend `{backend}` in tollbridge.toml")).help(help));
-            }
-            Some((_, Some(kind))) if operation.service().is_some() && *kind != "soap" => {
-                let message =
-                    format!("operation `{name}` writes to backend `{backend}`, which is no SOAP service (`{kind}`)");
-                faults.push(fault(message).help("name a SOAP service by `backend`"));
-            }
-            Some((_, Some(kind))) if operation.service().is_none() && !AdapterConfig::is_database(kind) => {
-                let message =
-                    format!("operation `{name}` writes to backend `{backend}`, which is no database (`{kind}`)");
-                faults.push(fault(message).help("name a database by `backend`"));
-            }
-            // Where the kind is not clear that is a fault already.
-            Some(_) => {}
+            continue;
+        };
+        // Where the kind is not clear that is a fault already.
+        let Some(kind) = known.kind else { continue };
+        let (fits, lacks, help) = if operation.service().is_some() {
+            (kind == "soap", "is no SOAP service", "name a SOAP service by `backend`")
+        } else if operation.is_of_database() {
+            (AdapterConfig::is_database(kind), "is no database", "name a database by `backend`")
+        } else {
+            let help = "say `outbox` of that backend, the folder that it takes files from, or name another by `backend`";
+            (known.has_outbox, "has no outbox", help)
+        };
+        if !fits {
+            let message = format!("operation `{name}` writes to backend `{backend}`, which {lacks} (`{kind}`)");
+            faults.push(fault(message).help(help));
         }
     }
     faults.len() == before
 }
 
 /// Whether a backend of this kind has what a mapping reads.
-fn fits(origin: &Origin, kind: &str) -> bool {
+fn fits(origin: &Origin, kind: &str, has_inbox: bool) -> bool {
     match origin {
-        Origin::Files(_) => kind != "soap" && !AdapterConfig::is_database(kind),
+        // That one of files has neither folder is a fault already.
+        Origin::Files(_) => kind != "soap" && !AdapterConfig::is_database(kind) && has_inbox,
         Origin::Call(_) => kind == "soap",
         Origin::Rows(_) => AdapterConfig::is_database(kind),
     }

@@ -220,7 +220,7 @@ fn load_keeping(
         }
         None => Wsdls::default(),
     };
-    let (plans, withheld) = mappings::load(&folder, &sections::backend_kinds(&root), &wsdls, &faults);
+    let (plans, withheld) = mappings::load(&folder, &sections::known_backends(&root), &wsdls, &faults);
     match config {
         Some(config) if faults.is_empty() => Ok(Loaded { config, plans, wsdls, withheld }),
         _ => Err(LoadError::Faults(faults.into_sorted())),

@@ -179,8 +179,19 @@ pub(super) fn mappings_folder(root: &Node) -> String {
     folder.unwrap_or_else(|| "mappings".to_owned())
 }
 
-/// The names of all backends with their kinds, even of those with faults; `None` where the kind is not clear.
-pub(super) fn backend_kinds(root: &Node) -> Vec<(String, Option<&'static str>)> {
+/// What is known of a backend before it is read, even of one with faults.
+pub(super) struct Known {
+    pub(super) name: String,
+    /// `None` where the kind is not clear.
+    pub(super) kind: Option<&'static str>,
+    /// Whether files come from it.
+    pub(super) has_inbox: bool,
+    /// Whether files go to it.
+    pub(super) has_outbox: bool,
+}
+
+/// All backends by name.
+pub(super) fn known_backends(root: &Node) -> Vec<Known> {
     let backends = root.as_table().and_then(|entries| entries.get("backends")).and_then(Node::as_table);
     let kind = |node: &Node| {
         let mut written = AdapterConfig::KINDS
@@ -189,7 +200,13 @@ pub(super) fn backend_kinds(root: &Node) -> Vec<(String, Option<&'static str>)> 
             .filter(|kind| node.as_table().is_some_and(|entries| entries.contains_key(*kind)));
         written.next().filter(|_| written.next().is_none())
     };
-    backends.into_iter().flatten().map(|(name, node)| (name.clone(), kind(node))).collect()
+    let known = |(name, node): (&String, &Node)| {
+        let kind = kind(node);
+        let settings = node.as_table().and_then(|entries| entries.get(kind?)?.as_table());
+        let has = |key: &str| settings.is_some_and(|settings| settings.contains_key(key));
+        Known { name: name.clone(), kind, has_inbox: has("inbox"), has_outbox: has("outbox") }
+    };
+    backends.into_iter().flatten().map(known).collect()
 }
 
 /// Reads all backends; those with faults are left out.
@@ -197,7 +214,7 @@ pub(super) fn backends(table: &Table<'_>, base: &Path, faults: &Faults) -> BTree
     if !table.has("backends") {
         table.table("backends", &BACKEND);
     }
-    let mut backends = BTreeMap::new();
+    let mut backends: BTreeMap<String, BackendConfig> = BTreeMap::new();
     for (name, node) in table.free("backends") {
         let Some(backend) = Table::new(node, &BACKEND, faults) else { continue };
         let kind = backend.exactly_one(AdapterConfig::KINDS);
@@ -206,13 +223,18 @@ pub(super) fn backends(table: &Table<'_>, base: &Path, faults: &Faults) -> BTree
         });
         let gate = part(&backend, "gate", &gate::SECTION, faults, gate::Config::read);
         if let (Some(adapter), Some(gate)) = (adapter, gate) {
-            let place = adapter.place();
-            let same = |(_, other): &(&String, &BackendConfig)| same_place(&other.adapter.place(), &place);
-            if let Some((other, _)) = backends.iter().find(same) {
+            let places = adapter.places();
+            let shares = |place: &String, other: &BackendConfig| {
+                other.adapter.places().iter().any(|theirs| same_place(theirs, place))
+            };
+            let shared = places.iter().find_map(|place| {
+                backends.iter().find(|(_, other)| shares(place, other)).map(|(other, _)| (other.clone(), place))
+            });
+            if let Some((other, place)) = shared {
                 let shared = match &adapter {
                     AdapterConfig::Soap(_) => "calls the same service",
                     AdapterConfig::Database(_) => "asks the same database",
-                    AdapterConfig::Inbox(_) => "has the same inbox",
+                    AdapterConfig::Files(_) => "has the same folder",
                 };
                 let message = format!("backend `{other}` {shared}, {place}");
                 let help = "an old system has one gate: let the mappings name one backend";

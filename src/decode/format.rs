@@ -1,7 +1,7 @@
 //! What a person wrote of a layout, before it is compiled.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::{CodePage, Decoder, Kind, cobol, csv, edi, excel, fixed_width, idoc, rows, xml};
 use crate::diagnostic::{Diagnostic, Faults, Key, Node, Presence, Section, SourceText, Table};
@@ -33,6 +33,9 @@ impl Format {
     /// Every kind that has files in an inbox, as the mapping's tables are named.
     pub const KINDS: &'static [&'static str] = &["csv", "fixed_width", "cobol", "edi", "idoc", "xml", "excel"];
 
+    /// The kinds that are written as well as read.
+    pub const WRITTEN_KINDS: &'static [&'static str] = &["csv", "fixed_width", "cobol", "edi", "idoc", "xml"];
+
     /// The keys of `frame_header` in `[source.cobol]`.
     pub const FRAME_HEADER: &'static Section = &cobol::FRAME_HEADER;
 
@@ -49,6 +52,30 @@ impl Format {
             "idoc" => Some(&idoc::SECTION),
             _ => None,
         }
+    }
+
+    /// The keys of a format where a file is written: without those that say which files are read, and what is read of them.
+    pub fn written_section(kind: &str) -> Option<&'static Section> {
+        static SECTIONS: LazyLock<Vec<(&'static str, Section)>> = LazyLock::new(|| {
+            let paths = [
+                "operations.NAME.file.csv",
+                "operations.NAME.file.fixed_width",
+                "operations.NAME.file.cobol",
+                "operations.NAME.file.edi",
+                "operations.NAME.file.idoc",
+                "operations.NAME.file.xml",
+            ];
+            let written = |(kind, path): (&&'static str, &'static str)| {
+                let section = Format::section(kind)?;
+                let of_reading = [FILES.name, SKIP.name, TRAILER.name, CONTROLS.name];
+                let keys: Vec<Key> =
+                    section.keys.iter().filter(|key| !of_reading.contains(&key.name)).copied().collect();
+                // There is one of each kind, for as long as the process lives.
+                Some((*kind, Section { path, doc: section.doc, keys: keys.leak() }))
+            };
+            Format::WRITTEN_KINDS.iter().zip(paths).filter_map(written).collect()
+        });
+        SECTIONS.iter().find(|(known, _)| *known == kind).map(|(_, section)| section)
     }
 
     /// Whether a format's table may have `controls`.
@@ -267,6 +294,31 @@ mod tests {
             let table = Table::new(&root, section, &faults).unwrap();
             assert!(Format::read(kind, &table).is_some(), "{kind}");
             assert_eq!(faults.into_sorted(), []);
+        }
+    }
+
+    #[test]
+    fn what_is_written_has_no_keys_of_reading() {
+        for kind in Format::KINDS {
+            let Some(section) = Format::written_section(kind) else {
+                assert!(!Format::WRITTEN_KINDS.contains(kind), "{kind}");
+                continue;
+            };
+            assert_eq!(section.path, format!("operations.NAME.file.{kind}"));
+            let text = match *kind {
+                "fixed_width" => "spec = \"y\"",
+                "xml" => "record_path = \"/a/b\"",
+                "cobol" => "copybook = \"y\"",
+                _ => "",
+            };
+            let faults = Faults::new();
+            let root = parse(&SourceText::new(Path::new("t.toml"), text.to_owned()), &faults);
+            let table = Table::new(&root, section, &faults).unwrap();
+            assert!(Format::read(kind, &table).is_some(), "{kind}");
+            assert_eq!(faults.into_sorted(), []);
+            for name in ["files", "skip", "trailer", "controls"] {
+                assert!(section.key(name).is_none(), "{kind} {name}");
+            }
         }
     }
 

@@ -102,19 +102,23 @@ impl Permit {
             self.gate.caller_left(&self.grant);
         }
     }
+
+    /// As [`Call::overdue`], for whoever waits for a call that another makes.
+    pub fn overdue(&self) {
+        if !self.overdue.swap(true, Ordering::AcqRel) {
+            if let Some(note) = &self.holds.note {
+                note.time_is_over();
+            }
+            self.gate.time_is_over(&self.grant);
+        }
+    }
 }
 
 impl Call<'_> {
     /// Its time is over, and whoever waited was told; the backend may be at work on it for long. It counts as lingering from
     /// now on, until the permit goes back, and as failed, however it ends.
     pub fn overdue(&self) {
-        let permit = self.permit;
-        if !permit.overdue.swap(true, Ordering::AcqRel) {
-            if let Some(note) = &permit.holds.note {
-                note.time_is_over();
-            }
-            permit.gate.time_is_over(&permit.grant);
-        }
+        self.permit.overdue();
     }
 
     /// The backend is done with the call: it answered, well or with a refusal of its own.

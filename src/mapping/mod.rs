@@ -17,6 +17,7 @@ mod field;
 mod json;
 mod literal;
 mod lookup;
+mod named;
 mod number;
 mod operations;
 mod pattern;
@@ -51,6 +52,7 @@ use crate::diagnostic::{Entries, Faults, Node, Section, SourceText, Table, parse
 use crate::record::ResourceId;
 use field::{Context, compile_fields, is_name};
 use lookup::Lookup;
+use named::{service_hashes, texts_of};
 use place::Surroundings;
 use plan::Rules;
 use rows::Heard;
@@ -66,10 +68,11 @@ pub use expect::Expectation;
 pub use exposure::{
     ExposedRelation, Exposure, FieldType, Fraction, Mode, Offset, QueryField, RelationLink, Retirement,
 };
+pub use named::{services_of, texts};
 pub use operations::{
-    BodyMember, Bound, Brought, ExposedOperation, Given, InputFault, KnownProblem, MOST_FAULTS, NotARequest,
+    BodyMember, Bound, Brought, ExposedOperation, FileWrite, Given, InputFault, KnownProblem, MOST_FAULTS, NotARequest,
     ReadyAction, ReadyStep, Said, ServiceCall, ServiceLook, ServiceWrite, TEXT_PATTERNS, Verb, WriteOperation,
-    WriteRequest,
+    WriteRequest, WrittenFile,
 };
 pub use plan::{LONGEST_KEY, Mapped, Mapper};
 pub use preset::{PRESETS, Preset, reference as preset_reference};
@@ -198,53 +201,6 @@ pub fn sections() -> Vec<&'static Section> {
     all
 }
 
-/// The files that the mapping needs beside itself (copybook, field list, lookup tables), as written: relative
-/// to the mapping file. Faults are left for [`compile`] to report.
-pub fn texts(source: &Arc<SourceText>) -> Vec<String> {
-    let faults = Faults::new();
-    let root = parse(source, &faults);
-    texts_of(&root, &faults)
-}
-
-/// What a table says under a name.
-fn entry(table: &Node, name: &str) -> Option<Node> {
-    table.as_table().and_then(|entries| entries.get(name)).cloned()
-}
-
-/// The calls of services that an operation is made of: the write, and the question what became of it.
-fn calls_of(operation: &Node) -> impl Iterator<Item = Node> {
-    let tables = [Some(operation.clone()), entry(operation, "reconcile")];
-    tables.into_iter().flatten().filter_map(|table| entry(&table, soap::KIND))
-}
-
-fn texts_of(root: &Node, faults: &Faults) -> Vec<String> {
-    let mut texts = Vec::new();
-    let source = entry(root, "source");
-    for kind in Format::KINDS {
-        let Some(node) = source.as_ref().and_then(|source| entry(source, kind)) else { continue };
-        let table = Format::section(kind).and_then(|section| Table::new(&node, section, faults));
-        if let Some(format) = table.and_then(|table| Format::read(kind, &table)) {
-            texts.extend(format.texts());
-        }
-    }
-    if let Some(node) = source.as_ref().and_then(|source| entry(source, soap::KIND)) {
-        for called in [Some(node.clone()), entry(&node, "by_key")].into_iter().flatten() {
-            texts.extend(entry(&called, "envelope").as_ref().and_then(Node::as_str).and_then(soap::file));
-        }
-    }
-    let operations = entry(root, "operations");
-    for operation in operations.as_ref().and_then(Node::as_table).into_iter().flat_map(Entries::values) {
-        let envelopes = calls_of(operation).filter_map(|called| entry(&called, "envelope"));
-        texts.extend(envelopes.filter_map(|envelope| envelope.as_str().and_then(soap::file)));
-    }
-    let lookups = entry(root, "lookups");
-    for lookup in lookups.as_ref().and_then(Node::as_table).into_iter().flat_map(Entries::values) {
-        texts.extend(entry(lookup, "csv").as_ref().and_then(Node::as_str).map(str::to_owned));
-    }
-    texts.dedup();
-    texts
-}
-
 /// Compiles a mapping file. `texts` answers with what the caller has read of the files that [`texts`] names.
 /// Every fault of the file goes to `faults`; `None` when there were any.
 pub fn compile(
@@ -353,6 +309,7 @@ pub fn compile_with(
         key: key.as_deref().unwrap_or(&written),
         backend: from.backend.as_deref(),
         can_reread: matches!(reach, Reach::Service | Reach::PollAndCall | Reach::Database),
+        layout: (reach == Reach::Files).then_some((from.kind, &decoder)),
         services,
         texts,
         faults,
@@ -432,12 +389,13 @@ pub fn compile_with(
         on_reject: from.on_reject?,
         on_damage: from.on_damage?,
         origin: origin?,
-        operations,
         hash: {
-            let copied = decoder.copied().iter().cloned();
+            let files = operations.iter().filter_map(|operation| operation.file());
+            let copied = files.flat_map(|file| file.copied()).chain(decoder.copied()).cloned();
             let names: Vec<String> = texts_of(&root, &Faults::new()).into_iter().chain(copied).collect();
             hash(source, &names, texts, &service_hashes(&root, services))
         },
+        operations,
         decoder: decoder.with_compression(from.compression?),
         rules: Arc::new(Rules { fields: compiled.fields, key_parts, skip, trailer, controls, operation }),
         keys,
@@ -485,45 +443,6 @@ fn single(
         operation: None,
     };
     Some((operation, decoder, Arc::new(rules)))
-}
-
-/// The backends whose WSDL a mapping needs, as they are written. Faults are left for [`compile`] to report.
-pub fn services_of(source: &Arc<SourceText>) -> Vec<String> {
-    services_in(&parse(source, &Faults::new()))
-}
-
-fn services_in(root: &Node) -> Vec<String> {
-    let text = |table: &Node, name: &str| entry(table, name).as_ref().and_then(Node::as_str).map(str::to_owned);
-    let source = entry(root, "source");
-    let own = source.as_ref().and_then(|source| text(source, "backend"));
-    let mut needed = Vec::new();
-    let called = source.as_ref().and_then(|source| entry(source, soap::KIND));
-    let by_key = called.as_ref().and_then(|called| entry(called, "by_key"));
-    if [called, by_key].into_iter().flatten().any(|called| entry(&called, "envelope").is_none()) {
-        needed.extend(own.clone());
-    }
-    let operations = entry(root, "operations");
-    for operation in operations.as_ref().and_then(Node::as_table).into_iter().flat_map(Entries::values) {
-        if calls_of(operation).any(|called| entry(&called, "envelope").is_none()) {
-            needed.extend(text(operation, "backend").or_else(|| own.clone()));
-        }
-    }
-    needed.sort();
-    needed.dedup();
-    needed
-}
-
-/// What the services that a mapping needs say of themselves, hashed, by backend.
-fn service_hashes(root: &Node, services: &dyn Services) -> Vec<(String, String)> {
-    let hash = |backend: String| match services.wsdl(&backend) {
-        // What is usual is not told: nothing is made anew because of it.
-        ServiceWsdl::Read { hash, choice, .. } => match (&choice.port, choice.version) {
-            (None, None | Some(SoapVersion::V11)) => Some((backend, hash.to_string())),
-            (port, version) => Some((backend, format!("{hash} {port:?} {version:?}"))),
-        },
-        _ => None,
-    };
-    services_in(root).into_iter().filter_map(hash).collect()
 }
 
 /// The names in `key`, right or wrong.

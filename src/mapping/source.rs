@@ -62,6 +62,8 @@ pub(super) struct Source<'a> {
     /// The table of the format, for `skip` and `trailer`.
     pub(super) table: Option<Table<'a>>,
     pub(super) format: Option<Format>,
+    /// The key of that table.
+    pub(super) kind: &'static str,
     /// What reads the records, where that needs no more to be compiled.
     pub(super) decoder: Option<Decoder>,
     /// How single records of a service are asked for that is polled.
@@ -103,7 +105,8 @@ impl<'a> Source<'a> {
         let style = NumberStyle { point, grouping, implied_scale: None };
         let (mut origin, mut format, mut decoder, mut format_table, mut by_key) = (None, None, None, None, None);
         let kinds = [Format::KINDS, &[soap::KIND], rows::KINDS].concat();
-        match table.exactly_one(&kinds) {
+        let kind = table.exactly_one(&kinds);
+        match kind {
             Some(soap::KIND) => {
                 if let Some(inner) = table.table(soap::KIND, &soap::SECTION) {
                     let written = soap::Written::read(&inner, backend.as_deref(), services, faults);
@@ -160,6 +163,7 @@ impl<'a> Source<'a> {
             origin,
             table: format_table,
             format,
+            kind: kind.unwrap_or_default(),
             decoder,
             by_key,
         })

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::adapters::inbox::InboxError;
+use crate::adapters::outbox::OutboxError;
 use crate::adapters::soap::SoapError;
 use crate::adapters::sql::SqlError;
 use crate::gate::{Closure, Refused};
@@ -61,6 +62,9 @@ pub enum PipelineError {
         /// The resource.
         resource: ResourceId,
     },
+    /// An outbox cannot be used.
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
     /// The service behind a gate.
     #[error(transparent)]
     Soap(#[from] SoapError),

@@ -35,4 +35,4 @@ pub use error::PipelineError;
 pub use fault::ServiceFault;
 pub use tables::judge::{Judgement, judge, table_of};
 pub use versions::read_apart;
-pub use world::{Backend, Bridge, Reach, World, patterns_of};
+pub use world::{Backend, Bridge, Files, Reach, World, patterns_of};

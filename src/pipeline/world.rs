@@ -20,6 +20,7 @@ use super::tables::Shapes;
 use super::tuning::{Configured, Tuning};
 use super::versions::Along;
 use crate::adapters::inbox::Door;
+use crate::adapters::outbox::Outbox;
 use crate::adapters::soap::Service;
 use crate::adapters::sql::Database;
 use crate::gate::{Gate, Lane, Permit, Refused};
@@ -41,12 +42,21 @@ pub struct Backend {
 
 /// How a backend is reached.
 pub enum Reach {
-    /// By the files that it puts into an inbox.
-    Inbox(Arc<Door>),
+    /// By files that it puts into an inbox, or takes from an outbox.
+    Files(Files),
     /// By calling it.
     Service(Arc<Service>),
     /// By asking it in SQL.
     Database(Arc<dyn Database>),
+}
+
+/// The folders of a backend of files; one of them is there at least.
+#[derive(Clone)]
+pub struct Files {
+    /// What files come in by.
+    pub inbox: Option<Arc<Door>>,
+    /// What they go out by.
+    pub outbox: Option<Arc<Outbox>>,
 }
 
 /// A backend with an inbox, as runs see it.
@@ -149,7 +159,7 @@ impl World {
     pub(super) fn inbox(&self, plan: &Plan) -> Result<Inbox, PipelineError> {
         let backend = self.backend(plan)?;
         match (&backend.reach, name_pattern(plan)) {
-            (Reach::Inbox(door), Some(names)) => {
+            (Reach::Files(Files { inbox: Some(door), .. }), Some(names)) => {
                 let claimed = patterns_of(&self.plans, &plan.backend).into();
                 Ok(Inbox { gate: Arc::clone(&backend.gate), door: Arc::clone(door), names, claimed })
             }

@@ -2,19 +2,22 @@
 
 use std::path::{Path, PathBuf};
 
+use super::outgoing::{OUTBOX_MODE, OutboxConfig};
+use crate::adapters::inbox::remote::needs_a_folder;
 use crate::adapters::inbox::{self, Pickup};
+use crate::adapters::outbox::{OUTBOX, OUTBOX_WORK};
 use crate::diagnostic::{Key, Presence, Section, Table};
 
 /// Keys of `[backends.NAME.files]`.
 pub static SECTION: Section = Section {
     path: "backends.NAME.files",
-    doc: "A folder that a legacy system puts files into.",
+    doc: "Folders that a legacy system puts files into, and takes files from.",
     keys: &[
         Key {
             name: "inbox",
             shape: "path",
-            presence: Presence::Required,
-            doc: "the folder; done and failed files move to `archive` and `rejected` beside it",
+            presence: Presence::Optional,
+            doc: "the folder that the system puts files into; done and failed files move to `archive` and `rejected` beside it. It or `outbox` is needed",
         },
         Key {
             name: "archive",
@@ -38,12 +41,24 @@ pub static SECTION: Section = Section {
         inbox::DUPLICATES,
         inbox::EMPTY,
         inbox::POLL,
+        OUTBOX,
+        OUTBOX_WORK,
+        OUTBOX_MODE,
     ],
 };
 
 /// A `files` backend's settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
+    /// The folder that files come in by.
+    pub inbox: Option<InboxConfig>,
+    /// The folder that they go out by.
+    pub outbox: Option<OutboxConfig>,
+}
+
+/// An inbox with what belongs to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InboxConfig {
     /// Where files arrive.
     pub inbox: PathBuf,
     /// Where read files go.
@@ -57,6 +72,22 @@ pub struct Config {
 impl Config {
     /// Reads the table; relative paths start at `base`. `None` after a fault was reported.
     pub fn read(table: &Table<'_>, base: &Path) -> Option<Config> {
+        let inbox = table.has("inbox").then(|| InboxConfig::read(table, base)).flatten();
+        let outbox = OutboxConfig::read(table, base);
+        if let (Some(inbox), Some(out), Some(node)) = (&inbox, &outbox, table.get("outbox"))
+            && (out.outbox == inbox.inbox || (inbox.pickup.recursive && out.outbox.starts_with(&inbox.inbox)))
+        {
+            table.fail(node.fault("`outbox` must lie outside of the inbox, or its files are read"));
+        }
+        if !table.has("inbox") && !table.has("outbox") {
+            needs_a_folder(table);
+        }
+        (!table.failed()).then_some(Config { inbox, outbox })
+    }
+}
+
+impl InboxConfig {
+    fn read(table: &Table<'_>, base: &Path) -> Option<InboxConfig> {
         let inbox = table.filled("inbox").map(|path| base.join(path));
         let pickup = Pickup::read(table);
         let beside = |name: &str, inbox: &Path| match table.filled(name) {
@@ -73,6 +104,6 @@ impl Config {
                 return None;
             }
         }
-        Some(Config { archive, rejected, inbox, pickup })
+        Some(InboxConfig { archive, rejected, inbox, pickup })
     }
 }

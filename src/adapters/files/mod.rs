@@ -9,6 +9,7 @@ mod claim;
 mod config;
 mod mount;
 mod moving;
+mod outgoing;
 mod walk;
 mod watch;
 
@@ -19,12 +20,14 @@ use std::path::Path;
 use rustix::fs::{Access, access};
 
 use crate::adapters::inbox::{Candidate, Claim, Door, Fate, Inbox, InboxError, Listing, Stamp, Watching};
+use crate::adapters::outbox::Outbox;
 use crate::gate::Permit;
 
-pub use config::{Config, SECTION};
+pub use config::{Config, InboxConfig, SECTION};
+pub use outgoing::OutboxConfig;
 
 /// The door to the folders in `config`. Touches nothing yet.
-pub fn door(config: Config) -> Door {
+pub fn door(config: InboxConfig) -> Door {
     let pickup = config.pickup.clone();
     Door::new(Folder { config }, pickup)
 }
@@ -40,15 +43,20 @@ impl Stamp {
     }
 }
 
+/// The outbox in `config`. Touches nothing yet.
+pub fn outbox(config: OutboxConfig) -> Outbox {
+    Outbox::new(outgoing::Outgoing(config))
+}
+
 /// The inbox that is a folder.
 struct Folder {
-    config: Config,
+    config: InboxConfig,
 }
 
 impl Folder {
     /// Why files will stay in the inbox. That is no fault: the ledger knows them. But somebody should know.
     fn immovable(&self) -> Vec<String> {
-        let Config { inbox, archive, rejected, .. } = &self.config;
+        let InboxConfig { inbox, archive, rejected, .. } = &self.config;
         let may_change = |folder: &Path| access(folder, Access::WRITE_OK | Access::EXEC_OK).is_ok();
         let mut doubts = Vec::new();
         if !may_change(inbox) {

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use rustix::fs::{AtFlags, RenameFlags};
 use rustix::io::Errno;
 
-use super::{Config, beneath, walk};
+use super::{InboxConfig, beneath, walk};
 use crate::adapters::inbox::remote::free_number;
 use crate::adapters::inbox::{Candidate, Fate, InboxError, Stamp};
 
@@ -22,7 +22,7 @@ const ATTEMPTS: usize = 1000;
 const NEWEST: u64 = 8;
 
 /// Moves the file (and the one that announced it) to where its fate says.
-pub(super) fn move_away(config: &Config, candidate: &Candidate, fate: Fate) -> Result<PathBuf, InboxError> {
+pub(super) fn move_away(config: &InboxConfig, candidate: &Candidate, fate: Fate) -> Result<PathBuf, InboxError> {
     let archive = match fate {
         Fate::Archived => &config.archive,
         Fate::Rejected => &config.rejected,

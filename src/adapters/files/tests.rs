@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use glob::Pattern;
 
-use super::Config;
+use super::InboxConfig;
 use crate::adapters::inbox::{Door, Duplicates, Empty, Fate, InboxError, Order, Pickup, Scan, Until};
 use crate::gate::{self, Gate, Lane, Permit};
 
@@ -37,8 +37,8 @@ impl Site {
         self.folder.path().join("inbox")
     }
 
-    fn config(&self) -> Config {
-        Config {
+    fn config(&self) -> InboxConfig {
+        InboxConfig {
             inbox: self.inbox(),
             archive: self.folder.path().join("archive"),
             rejected: self.folder.path().join("rejected"),
@@ -57,7 +57,7 @@ impl Site {
         }
     }
 
-    fn door(&self, change: impl FnOnce(&mut Config)) -> Door {
+    fn door(&self, change: impl FnOnce(&mut InboxConfig)) -> Door {
         let mut config = self.config();
         change(&mut config);
         super::door(config)

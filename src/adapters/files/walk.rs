@@ -7,14 +7,14 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::{Config, mount};
+use super::{InboxConfig, mount};
 use crate::adapters::inbox::{Found, InboxError, Listing, Stamp};
 
 /// Folders below folders: nobody sorts deliveries deeper than this, a loop of mounts would.
 const DEEPEST: usize = 32;
 
 /// Lists all regular files, with the stamps of those that are wanted.
-pub(super) fn list(config: &Config, wanted: &dyn Fn(&str) -> bool) -> Result<Listing, InboxError> {
+pub(super) fn list(config: &InboxConfig, wanted: &dyn Fn(&str) -> bool) -> Result<Listing, InboxError> {
     let root = &config.inbox;
     let walk = Walk { root, recursive: config.pickup.recursive, has_our_clock: !mount::is_remote(root), wanted };
     let mut listing = Listing::default();

@@ -6,13 +6,14 @@ use encoding_rs::Encoding;
 
 use crate::adapters::inbox::remote::{self, Account};
 use crate::adapters::inbox::{self, Pickup};
+use crate::adapters::outbox::{OUTBOX, OUTBOX_WORK};
 use crate::diagnostic::{Key, Presence, Section, Table};
 use crate::secret::SecretRef;
 
 /// Keys of `[backends.NAME.ftps]`.
 pub static SECTION: Section = Section {
     path: "backends.NAME.ftps",
-    doc: "A folder on an FTP server, over TLS unless it says otherwise; always in passive mode.",
+    doc: "Folders on an FTP server that a system puts files into, and takes files from; over TLS unless it says otherwise, always in passive mode.",
     keys: &[
         remote::HOST,
         Key {
@@ -55,6 +56,8 @@ pub static SECTION: Section = Section {
         inbox::DUPLICATES,
         inbox::EMPTY,
         inbox::POLL,
+        OUTBOX,
+        OUTBOX_WORK,
     ],
 };
 

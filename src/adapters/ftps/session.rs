@@ -74,6 +74,14 @@ impl Session for Ftp {
         self.ftp.rename(from, to).map_err(|error| self.fault(&error))
     }
 
+    fn store(&mut self, path: &str, content: &[u8]) -> Result<(), Fault> {
+        self.ftp.put_file(path, &mut io::Cursor::new(content)).map(drop).map_err(|error| self.fault(&error))
+    }
+
+    fn remove(&mut self, path: &str) -> Result<(), Fault> {
+        self.ftp.rm(path).map_err(|error| self.fault(&error))
+    }
+
     fn make_folder(&mut self, folder: &str) -> Result<(), Fault> {
         self.ftp.mkdir(folder).map_err(|error| self.fault(&error))
     }

@@ -13,6 +13,14 @@ pub enum InboxError {
         /// Why.
         source: io::Error,
     },
+    /// An outbox is not there, or cannot be opened.
+    #[error("outbox {place} cannot be opened: {source}; check that the folder exists, is mounted, and that this user may write there")]
+    Outbox {
+        /// The folder.
+        place: String,
+        /// Why.
+        source: io::Error,
+    },
     /// A file cannot be opened or read.
     #[error("file {place} cannot be read: {source}")]
     File {
@@ -81,6 +89,7 @@ impl InboxError {
             InboxError::Unreachable { .. } => "connect",
             InboxError::Untrusted { .. } => "trust",
             InboxError::Login { .. } => "login",
+            InboxError::Outbox { .. } => "outbox",
             _ => "inbox",
         }
     }
@@ -93,6 +102,7 @@ impl InboxError {
             }
             InboxError::Untrusted { .. } => "ask the server's owner for its key or certificate, and enter that",
             InboxError::Login { .. } => "hold user name and secret against what the server's owner says",
+            InboxError::Outbox { .. } => "see that the folder is there, mounted, and that this user may write in it",
             InboxError::Inbox { .. } => "see that the folder is there, and that this user may list it",
             _ => "see that this user may read and move the files in the folder",
         }

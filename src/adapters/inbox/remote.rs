@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::Fate;
+use crate::adapters::outbox;
 use crate::diagnostic::{Key, Presence, Table};
 use crate::secret::{self, SecretRef};
 
@@ -21,8 +22,8 @@ pub(in crate::adapters) const PASSWORD: Key = Key {
 pub(in crate::adapters) const INBOX: Key = Key {
     name: "inbox",
     shape: "string",
-    presence: Presence::Required,
-    doc: "the folder on the server; done and failed files move to `archive` and `rejected` beside it",
+    presence: Presence::Optional,
+    doc: "the folder on the server that the system puts files into; done and failed files move to `archive` and `rejected` beside it. It or `outbox` is needed",
 };
 pub(in crate::adapters) const ARCHIVE: Key = Key {
     name: "archive",
@@ -54,8 +55,10 @@ pub struct Account {
     pub username: String,
     /// How long any one answer may take.
     pub timeout: Duration,
-    /// The folders.
-    pub folders: Folders,
+    /// The folders that files come in.
+    pub inbox: Option<Folders>,
+    /// The folders that files go out by.
+    pub outbox: Option<outbox::Folders>,
 }
 
 /// The folders on the server.
@@ -79,15 +82,35 @@ impl Account {
         };
         let username = table.filled("username");
         let timeout = patience(table, "timeout");
-        let folders = Folders::read(table, recursive);
-        Some(Account { host: host?, port: port?, username: username?, timeout: timeout?, folders: folders? })
+        let inbox = table.has("inbox").then(|| Folders::read(table, recursive));
+        let outbox = outbox::Folders::read(table);
+        let is_within = |folder: &str, above: &str| folder == above || folder.starts_with(&format!("{above}/"));
+        if let (Some(Some(inbox)), Some(out), Some(node)) = (&inbox, &outbox, table.get("outbox"))
+            && (out.outbox == inbox.inbox || (recursive && is_within(&out.outbox, &inbox.inbox)))
+        {
+            table.fail(node.fault("`outbox` must lie outside of the inbox, or its files are read"));
+        }
+        if inbox.is_none() && !table.has("outbox") {
+            needs_a_folder(table);
+        }
+        if table.failed() {
+            return None;
+        }
+        let inbox = inbox.flatten();
+        Some(Account { host: host?, port: port?, username: username?, timeout: timeout?, inbox, outbox })
     }
 
-    /// The address as in a URL, without a secret.
-    pub(in crate::adapters) fn url(&self, scheme: &str) -> String {
-        let folder = self.folders.inbox.trim_start_matches('/');
+    /// The address of a folder as in a URL, without a secret.
+    pub(in crate::adapters) fn url(&self, scheme: &str, folder: &str) -> String {
+        let folder = folder.trim_start_matches('/');
         format!("{scheme}://{}@{}:{}/{folder}", self.username, self.host, self.port)
     }
+}
+
+/// Reports a backend of files that has neither folder.
+pub(in crate::adapters) fn needs_a_folder(table: &Table<'_>) {
+    let fault = table.node().key_fault(format!("`{}` has neither `inbox` nor `outbox`", table.section().path));
+    table.fail(fault.help("name the folder that the system puts files into, the one that it takes files from, or both"));
 }
 
 impl Folders {
@@ -121,7 +144,8 @@ impl Folders {
     }
 }
 
-fn trim(folder: String) -> String {
+/// Without the slashes at its end.
+pub(in crate::adapters) fn trim(folder: String) -> String {
     match folder.trim_end_matches('/') {
         "" => folder,
         trimmed => trimmed.to_owned(),

@@ -6,13 +6,14 @@ use std::time::Duration;
 use super::trust::Trust;
 use crate::adapters::inbox::remote::{self, Account};
 use crate::adapters::inbox::{self, Pickup};
+use crate::adapters::outbox::{OUTBOX, OUTBOX_WORK};
 use crate::diagnostic::{Key, Presence, Section, Table, Written};
 use crate::secret::{self, SecretRef};
 
 /// Keys of `[backends.NAME.sftp]`.
 pub static SECTION: Section = Section {
     path: "backends.NAME.sftp",
-    doc: "A folder on an SFTP server.",
+    doc: "Folders on an SFTP server that a system puts files into, and takes files from.",
     keys: &[
         remote::HOST,
         Key { name: "port", shape: "integer", presence: Presence::Default("22"), doc: "its port" },
@@ -62,6 +63,8 @@ pub static SECTION: Section = Section {
         inbox::DUPLICATES,
         inbox::EMPTY,
         inbox::POLL,
+        OUTBOX,
+        OUTBOX_WORK,
     ],
 };
 

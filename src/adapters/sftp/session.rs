@@ -9,11 +9,11 @@ use parking_lot::Mutex;
 use russh::client::{self, AuthResult, Handle, KeyboardInteractiveAuthResponse};
 use russh::keys::{PrivateKeyWithHashAlg, load_secret_key};
 use russh::{Disconnect, MethodKind, Preferred};
-use russh_sftp::client::SftpSession;
+use russh_sftp::client::{RawSftpSession, SftpSession};
 use russh_sftp::client::error::Error as SftpError;
 use russh_sftp::client::fs::{File, Metadata};
-use russh_sftp::protocol::StatusCode;
-use tokio::io::{AsyncReadExt, AsyncSeekExt};
+use russh_sftp::protocol::{Packet, StatusCode};
+use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 use tokio::runtime::Handle as Runtime;
 
 use super::config::{Config, Login};
@@ -25,8 +25,16 @@ use crate::adapters::inbox::{InboxError, Stamp};
 /// and few enough for a slow one to bring the last of them in time.
 const READS_AHEAD: usize = 2;
 
+/// Bytes a second that the slowest line brings on their way.
+const SLOWEST: u64 = 16 << 10;
+
+/// The extension that renames in one step.
+const POSIX_RENAME: &str = "posix-rename@openssh.com";
+
 /// An open session.
 struct Sftp {
+    /// What renames in one step, once it was asked for.
+    mover: Option<Mover>,
     ssh: Handle<Verifier>,
     files: SftpSession,
     runtime: Runtime,
@@ -58,7 +66,40 @@ pub(super) fn open(config: &Config, place: &str, runtime: Runtime) -> Result<Box
         Ok((ssh, files))
     });
     let (ssh, files) = opened?;
-    Ok(Box::new(Sftp { ssh, files, runtime, limit, place: place.to_owned() }))
+    Ok(Box::new(Sftp { mover: None, ssh, files, runtime, limit, place: place.to_owned() }))
+}
+
+/// A line of its own for what the session has no words for; `None` where the server does not know it.
+struct Mover(Option<RawSftpSession>);
+
+impl Mover {
+    async fn open(ssh: &Handle<Verifier>, limit: Duration) -> Result<Mover, SftpError> {
+        let opened = async {
+            let channel = ssh.channel_open_session().await.map_err(|error| SftpError::IO(error.to_string()))?;
+            let asked = channel.request_subsystem(true, "sftp").await;
+            asked.map_err(|error| SftpError::IO(error.to_string()))?;
+            let raw = RawSftpSession::new(channel.into_stream());
+            raw.set_timeout(limit.as_secs());
+            let version = raw.init().await?;
+            Ok(Mover(version.extensions.contains_key(POSIX_RENAME).then_some(raw)))
+        };
+        tokio::time::timeout(limit, opened).await.map_err(|_| SftpError::Timeout)?
+    }
+}
+
+/// Renames in one step; what has the name is replaced.
+async fn renamed(raw: &RawSftpSession, from: &str, to: &str) -> Result<(), SftpError> {
+    let mut data = Vec::with_capacity(from.len() + to.len() + 8);
+    for path in [from, to] {
+        let length = u32::try_from(path.len()).map_err(|_| SftpError::UnexpectedBehavior("a long path".to_owned()))?;
+        data.extend_from_slice(&length.to_be_bytes());
+        data.extend_from_slice(path.as_bytes());
+    }
+    match raw.extended(POSIX_RENAME, data).await? {
+        Packet::Status(status) if status.status_code == StatusCode::Ok => Ok(()),
+        Packet::Status(status) => Err(SftpError::Status(status)),
+        _ => Err(SftpError::UnexpectedPacket),
+    }
 }
 
 impl Sftp {
@@ -123,6 +164,40 @@ impl Session for Sftp {
 
     fn rename(&mut self, from: &str, to: &str) -> Result<(), Fault> {
         self.ask(self.files.rename(from, to))
+    }
+
+    /// SFTP's own rename is two steps at OpenSSH, a second name and then the end of the first. Its extension is one.
+    fn move_at_once(&mut self, from: &str, to: &str) -> Result<(), Fault> {
+        self.files.set_timeout(self.limit.as_secs());
+        if self.mover.is_none() {
+            self.mover = Some(self.runtime.block_on(Mover::open(&self.ssh, self.limit)).map_err(|error| self.fault(error))?);
+        }
+        match &self.mover {
+            Some(Mover(Some(raw))) => {
+                self.runtime.block_on(renamed(raw, from, to)).map_err(|error| self.fault(error))
+            }
+            _ => self.rename(from, to),
+        }
+    }
+
+    fn store(&mut self, path: &str, content: &[u8]) -> Result<(), Fault> {
+        let mut file = self.ask(self.files.create(path))?;
+        let written = async {
+            file.write_all(content).await?;
+            file.flush().await?;
+            file.sync_all().await.map_err(io::Error::other)?;
+            file.close().await
+        };
+        let limit = self.limit.saturating_add(Duration::from_secs(content.len() as u64 / SLOWEST));
+        let written = self.runtime.block_on(async { tokio::time::timeout(limit, written).await });
+        match written {
+            Ok(done) => done.map_err(Fault::Refused),
+            Err(_) => Err(self.lost(&SftpError::Timeout)),
+        }
+    }
+
+    fn remove(&mut self, path: &str) -> Result<(), Fault> {
+        self.ask(self.files.remove_file(path))
     }
 
     fn make_folder(&mut self, folder: &str) -> Result<(), Fault> {

@@ -224,6 +224,21 @@ pub trait Database: Send + Sync + 'static {
     /// Asks, and answers when the columns are known.
     async fn query(&self, permit: Permit, query: Query) -> Result<Rows, SqlError>;
 
+    /// Makes ready what [`Database::transact`] is to do, where that takes a step of its own; nothing of it is done then.
+    /// Gives the place at the gate back for that.
+    async fn ready(&self, permit: Permit) -> Result<Permit, SqlError> {
+        Ok(permit)
+    }
+
+    /// What came of the work is kept: nobody asks for it any more.
+    fn kept(&self) {}
+
+    /// The work is not done, and not begun again: what was made ready for it goes.
+    async fn give_up(&self, permit: Permit) -> Result<(), SqlError> {
+        drop(permit);
+        Ok(())
+    }
+
     /// Does the steps.
     async fn transact(&self, permit: Permit, work: Transaction) -> Result<Transacted, SqlError>;
 

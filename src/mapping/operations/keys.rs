@@ -21,7 +21,7 @@ const EXPECT: Key = key(
 /// `[operations.NAME]`.
 pub(in crate::mapping) static OPERATION: Section = Section {
     path: "operations.NAME",
-    doc: "A write to a backend. `create` is POST on the resource, `update` PATCH and PUT on a record, `delete` DELETE; any other name is POST on `RECORD/NAME`. Exactly one of `sql`, `procedure`, `soap`.",
+    doc: "A write to a backend. `create` is POST on the resource, `update` PATCH and PUT on a record, `delete` DELETE; any other name is POST on `RECORD/NAME`. Exactly one of `sql`, `procedure`, `soap`, `file`.",
     keys: &[
         TITLE,
         DESCRIPTION,
@@ -29,7 +29,7 @@ pub(in crate::mapping) static OPERATION: Section = Section {
             "backend",
             "string",
             Optional,
-            "the backend that is written to, a database or a SOAP service; that of `[source]` when absent",
+            "the backend that is written to: a database, a SOAP service, or one that has an `outbox`; that of `[source]` when absent",
         ),
         key("scope", "string", Optional, "the scope that it takes; `RESOURCE:write` when absent"),
         key(
@@ -40,6 +40,7 @@ pub(in crate::mapping) static OPERATION: Section = Section {
         ),
         PROCEDURE,
         key("soap", "table", Optional, "an operation of a SOAP service that is called"),
+        key("file", "table", Optional, "a file that is put into the backend's outbox"),
         EXPECT,
         key(
             "transaction",
@@ -312,6 +313,49 @@ pub(in crate::mapping) static CALLED: Section = Section {
     ],
 };
 
+const LAYOUT_DOC: &str = "its layout: the keys of `[source.FORMAT]` but `files`, `skip`, `trailer` and `controls`. That of `[source]` when there is no layout here and records are read from files";
+const fn layout(name: &'static str) -> Key {
+    key(name, "table", Optional, LAYOUT_DOC)
+}
+
+/// `file` of an operation.
+pub(in crate::mapping) static FILE: Section = Section {
+    path: "operations.NAME.file",
+    doc: "A file in the backend's outbox: it appears there whole, once. The write is done when it is there; what the backend makes of it comes with a later run. `{name}` is a field of the body or of the key, `{/address/city}` a place in the body, and there are `{idempotency_key}`, `{operation_id}`, `{client}`; braces are written twice. Exactly one of `record`, `records`.",
+    keys: &[
+        key(
+            "name",
+            "string",
+            Optional,
+            "its name; `RESOURCE-{operation_id}` with the ending of the format when absent. Without `{operation_id}` in it a write is refused (503, `taken`) while a file of that name lies in the outbox",
+        ),
+        key(
+            "done_file",
+            "string",
+            Optional,
+            "the name of an empty file that is put there behind it, for systems that take a file only when this one is there too",
+        ),
+        key(
+            "record",
+            "table",
+            Optional,
+            "its one record, as JSON by the names of the layout, as `tollbridge decode` shows it and `encode` takes it: `{ ORD-NO = \"{order_no}\", ITEMS = { each = \"lines\", item = { SKU = \"{sku}\" } } }`. A value alone in its place stays what it is, absent it is null",
+        ),
+        key(
+            "records",
+            "array of tables",
+            Optional,
+            "its records, in order; `{ each = \"lines\", item = { ... } }` is one for each element of an array of the body",
+        ),
+        layout("csv"),
+        layout("fixed_width"),
+        layout("cobol"),
+        layout("edi"),
+        layout("idoc"),
+        layout("xml"),
+    ],
+};
+
 /// `soap` of `reconcile`.
 pub(in crate::mapping) static RECONCILED: Section = Section {
     path: "operations.NAME.reconcile.soap",
@@ -356,4 +400,4 @@ pub(in crate::mapping) static FOUND: Section = Section {
 
 /// All of them, in the order of the reference.
 pub(in crate::mapping) static ALL: &[&Section] =
-    &[&OPERATION, &STEP, &TAKE, &CALL, &ARGUMENT, &CALLED, &INPUT, &ANSWER, &PROBLEM, &RECONCILE, &RECONCILED, &FOUND];
+    &[&OPERATION, &STEP, &TAKE, &CALL, &ARGUMENT, &CALLED, &FILE, &INPUT, &ANSWER, &PROBLEM, &RECONCILE, &RECONCILED, &FOUND];

@@ -4,9 +4,11 @@
 //! bring are bound to statements, never written into them. Pure, as all of the mapping: nothing is asked here.
 
 mod answer;
+mod beside;
 mod bound;
 mod brought;
 mod described;
+mod file;
 mod input;
 mod keys;
 mod problems;
@@ -29,11 +31,12 @@ use serde_json::Value;
 use super::schema::Shape;
 use super::serve::scope;
 use super::soap::Services;
-use crate::decode::Json;
+use crate::decode::{Decoder, Json};
 use crate::diagnostic::{Entries, Faults, Node, SourceText, Table};
 use crate::record::key::{SEPARATOR, decode_part, encode_part};
 use crate::sql::{Dialect, NamedSql};
 use answer::Answer;
+use beside::Reconciling;
 use bound::kind_of;
 use input::{Input, InputValues};
 use steps::{Origin, Scope, Step};
@@ -41,6 +44,7 @@ use steps::{Origin, Scope, Step};
 pub use bound::Bound;
 pub use brought::Brought;
 pub use described::TEXT_PATTERNS;
+pub use file::{FileWrite, WrittenFile};
 pub use input::{BodyMember, InputFault, MOST_FAULTS};
 pub(super) use keys::ALL;
 pub use problems::KnownProblem;
@@ -138,6 +142,7 @@ pub struct WriteOperation {
     created: Option<Vec<CreatedPart>>,
     reconcile: Option<(NamedSql, Vec<Origin>)>,
     service: Option<Arc<ServiceWrite>>,
+    file: Option<Arc<FileWrite>>,
 }
 
 #[derive(Clone, Debug)]
@@ -199,6 +204,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) backend: Option<&'a str>,
     /// Whether a record can be read from its backend.
     pub(super) can_reread: bool,
+    /// The kind of the files that records are read from, and their layout, where they are.
+    pub(super) layout: Option<(&'a str, &'a Decoder)>,
     /// What services say of themselves.
     pub(super) services: &'a dyn Services,
     /// What is known of the files that are named.
@@ -265,6 +272,10 @@ fn operation(name: &str, node: &Node, around: &Surroundings<'_>) -> Option<Write
         true => Some(soap::compile(&table, backend.as_deref(), around.services, &mut within)?),
         false => None,
     };
+    let file = match table.has("file") {
+        true => Some(file::compile(&table, &mut within)?),
+        false => None,
+    };
     let steps: Option<Vec<Step>> =
         steps(&table, &mut within).map(|steps| steps.into_iter().map(Step::judging_version).collect());
     version::refuse_needless(&table, verb, requires_match, reads_back, around);
@@ -275,13 +286,13 @@ fn operation(name: &str, node: &Node, around: &Surroundings<'_>) -> Option<Write
         let fault = node.key_fault("no statement takes `:version`");
         table.fail(fault.help("say `where ... and COLUMN = :version` in the statement that changes the record"));
     }
-    let commit_after = commit_after(&table, is_atomic, steps.as_deref());
+    let commit_after = beside::commit_after(&table, is_atomic, steps.as_deref());
     let mut key_rules = if key.is_empty() { Some(Vec::new()) } else { within.key_rules(node) };
     key_rules.iter_mut().flatten().for_each(|rules| rules.is_of_xml = is_of_xml);
-    let serial = serial(&table, &mut within);
+    let serial = beside::serial(&table, &mut within);
     let answer = Answer::compile(table.get("answer"), &mut within);
     let created = match (verb, &answer) {
-        (Verb::Create, Some(answer)) => created(&mut within, answer),
+        (Verb::Create, Some(answer)) => beside::created(&mut within, answer),
         _ => None,
     };
     if matches!(answer, Some(Answer::Record))
@@ -297,7 +308,7 @@ fn operation(name: &str, node: &Node, around: &Surroundings<'_>) -> Option<Write
     }
     let (mut by_sql, mut look) = (None, None);
     if table.has("reconcile") {
-        match (reconcile(&table, &mut within, backend.as_deref(), called.as_ref())?, &called) {
+        match (beside::reconcile(&table, &mut within, backend.as_deref(), called.as_ref())?, &called) {
             (Reconciling::Sql(sql, values), None) => by_sql = Some((sql, values)),
             (Reconciling::Service(found), Some(_)) => look = Some(*found),
             (_, Some(_)) => table.fail(node.key_fault("a service is asked by `reconcile.soap` what became of a write")),
@@ -356,20 +367,15 @@ fn operation(name: &str, node: &Node, around: &Surroundings<'_>) -> Option<Write
         created,
         reconcile,
         service: called.map(|call| Arc::new(ServiceWrite { call, look })),
+        file: file.map(Arc::new),
         input,
     })
 }
 
-/// How a backend is asked what became of an operation.
-enum Reconciling {
-    Sql(NamedSql, Vec<Origin>),
-    Service(Box<ServiceLook>),
-}
-
 fn steps(table: &Table<'_>, scope: &mut Scope<'_>) -> Option<Vec<Step>> {
     let expect = table.read("expect", steps::expect);
-    let steps = match table.exactly_one(&["sql", "procedure", "soap"])? {
-        "soap" => vec![Step::service()],
+    let steps = match table.exactly_one(&["sql", "procedure", "soap", "file"])? {
+        "soap" | "file" => vec![Step::whole()],
         "sql" => {
             let node = table.get("sql")?;
             let single = std::slice::from_ref(node);
@@ -395,83 +401,6 @@ fn steps(table: &Table<'_>, scope: &mut Scope<'_>) -> Option<Vec<Step>> {
     }
 }
 
-/// How many steps are done before the commit; `None` for all.
-fn commit_after(table: &Table<'_>, is_atomic: Option<bool>, steps: Option<&[Step]>) -> Option<usize> {
-    let node = table.get("commit_after")?;
-    let count = steps?.len();
-    let number = table.integer("commit_after", 1..=i64::MAX).and_then(|number| usize::try_from(number).ok())?;
-    if is_atomic == Some(false) {
-        let fault = node.key_fault("there is no transaction to commit");
-        table.fail(
-            fault.help("leave out `transaction = false`: steps behind `commit_after` stand for themselves anyway"),
-        );
-    } else if number > count {
-        let steps = if count == 1 { "is one step".to_owned() } else { format!("are {count} steps") };
-        table.fail(node.fault(format!("there {steps}, and none of number {number}")));
-    }
-    (number < count).then_some(number)
-}
-
-fn serial(table: &Table<'_>, scope: &mut Scope<'_>) -> Vec<(String, Origin)> {
-    let Some(node) = table.get("serial") else { return Vec::new() };
-    let single = std::slice::from_ref(node);
-    let mut fields = Vec::new();
-    for element in node.as_array().unwrap_or(single) {
-        let Some(name) = element.as_str() else {
-            table.fail(element.fault(format!("`serial` lists fields by name, found {}", element.kind())));
-            continue;
-        };
-        match scope.resolve(name, element, None) {
-            Some(Origin::Taken { .. } | Origin::Version(_)) => {
-                table.fail(element.fault(format!("`{name}` is not known before the backend is called")));
-            }
-            Some(origin) => fields.push((name.to_owned(), origin)),
-            None => {}
-        }
-    }
-    fields.sort_by(|(one, _), (other, _)| one.cmp(other));
-    fields
-}
-
-/// Where the parts of a new record's key are known from, if all are.
-fn created(scope: &mut Scope<'_>, answer: &Answer) -> Option<Vec<CreatedPart>> {
-    let mut parts = Vec::new();
-    for name in scope.around.key {
-        if answer.has(name) {
-            parts.push(CreatedPart::Answered(name.clone()));
-            continue;
-        }
-        let is_plain = |scalar: &Scalar| scalar.values.is_none() && scalar.format.is_none();
-        if scope.input.scalar(std::slice::from_ref(name)).is_some_and(|scalar| !is_plain(scalar)) {
-            return None;
-        }
-        parts.push(CreatedPart::Known(scope.find(name, None)?));
-    }
-    Some(parts)
-}
-
-fn reconcile(
-    table: &Table<'_>,
-    scope: &mut Scope<'_>,
-    backend: Option<&str>,
-    called: Option<&ServiceCall>,
-) -> Option<Reconciling> {
-    let inner = table.table("reconcile", &keys::RECONCILE)?;
-    if inner.exactly_one(&["sql", "soap"])? == "soap" {
-        let taken = called.map(|call| call.taken.as_slice()).unwrap_or_default();
-        let found = soap::look(&inner, backend, scope.around.services, scope, taken)?;
-        return Some(Reconciling::Service(Box::new(found)));
-    }
-    inner.filled("sql")?;
-    let node = inner.get("sql")?;
-    let (sql, values) = scope.statement(node, &[], None)?;
-    if values.iter().any(|origin| matches!(origin, Origin::Taken { .. } | Origin::Version(_))) {
-        inner.fail(node.fault("what a step has brought, or the version was, is not known when its outcome is not"));
-        return None;
-    }
-    Some(Reconciling::Sql(sql, values))
-}
-
 impl WriteOperation {
     /// Whether a body is taken.
     pub fn takes_body(&self) -> bool {
@@ -495,7 +424,11 @@ impl WriteOperation {
         let body = body.unwrap_or(&empty);
         let values = self.input.read(body).map_err(NotARequest::Body)?;
         input::canonical(body, &mut canonical);
-        Ok(WriteRequest { values, key: parts, canonical })
+        let request = WriteRequest { values, key: parts, canonical };
+        match &self.file {
+            Some(file) => file.judge(self, &request).map(|()| request),
+            None => Ok(request),
+        }
     }
 
     /// What a body says of the resource's field at this path, as [`WriteOperation::read`] reads it.
@@ -528,7 +461,12 @@ impl WriteOperation {
 
     /// Whether its backend can be asked what became of it.
     pub fn can_reconcile(&self) -> bool {
-        self.reconcile.is_some() || self.service.as_ref().is_some_and(|service| service.look.is_some())
+        self.reconcile.is_some() || self.looks_itself()
+    }
+
+    /// Whether finding out is not a query of the mapping's: what it is done at knows how.
+    fn looks_itself(&self) -> bool {
+        self.file.is_some() || self.service.as_ref().is_some_and(|service| service.look.is_some())
     }
 
     /// Whether its backend is asked about it by the idempotency key, and not by the operation's id, which alone is no other's.
@@ -540,9 +478,19 @@ impl WriteOperation {
         has(|origin| matches!(origin, Origin::IdempotencyKey)) && !has(|origin| matches!(origin, Origin::OperationId))
     }
 
-    /// The call of a service that it is; `None` where it is done at a database.
+    /// The call of a service that it is, where it is one.
     pub fn service(&self) -> Option<&Arc<ServiceWrite>> {
         self.service.as_ref()
+    }
+
+    /// The file that it is, where it is one.
+    pub fn file(&self) -> Option<&Arc<FileWrite>> {
+        self.file.as_ref()
+    }
+
+    /// Whether it is done at a database.
+    pub fn is_of_database(&self) -> bool {
+        self.service.is_none() && self.file.is_none()
     }
 
     /// The gate's serial key: names and values, so that reads and writes of the same thing wait for each other.
@@ -564,8 +512,7 @@ impl WriteOperation {
 
     /// The query that finds out whether it is done, with its values.
     pub fn reconcile(&self, given: &Given<'_>) -> Option<(String, Vec<Bound>)> {
-        if self.service.as_ref().is_some_and(|service| service.look.is_some()) {
-            // The call itself is the service's.
+        if self.looks_itself() {
             return Some((String::new(), Vec::new()));
         }
         let (sql, values) = self.reconcile.as_ref()?;

@@ -50,8 +50,8 @@ pub(super) struct Step {
 
 #[derive(Clone, Debug)]
 enum Action {
-    /// A service is called, which is the whole of the operation.
-    Service,
+    /// A service is called or a file written, which is the whole of the operation.
+    Whole,
     Statement {
         sql: NamedSql,
         values: Vec<Origin>,
@@ -84,8 +84,9 @@ pub struct ReadyStep {
 /// What a step does.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ReadyAction {
-    /// The call of a service that the operation is ([`WriteOperation::service`](super::WriteOperation::service)).
-    Service,
+    /// The call of a service or the file that the operation is ([`WriteOperation::service`](super::WriteOperation::service),
+    /// [`WriteOperation::file`](super::WriteOperation::file)).
+    Whole,
     /// A statement with placeholders, and their values.
     Statement(String, Vec<Bound>),
     /// A procedure with its arguments: name, what goes in, and what kind comes out.
@@ -148,6 +149,17 @@ impl Scope<'_> {
         if let Some(origin) = self.find(name, each) {
             return Some(origin);
         }
+        let known = self.names(each);
+        let fault = node.fault(format!("`:{name}` is nothing that is known here"));
+        self.around.faults.push(match nearest(name, known.iter().map(String::as_str)) {
+            Some(near) => fault.help(format!("did you mean `:{near}`?")),
+            None => fault.help(format!("there are: :{}", known.join(", :"))),
+        });
+        None
+    }
+
+    /// All names that are known.
+    pub(super) fn names(&self, each: Option<(&str, &Input)>) -> Vec<String> {
         let mut known: Vec<String> = Vec::new();
         for input in each.map(|(_, fields)| fields).into_iter().chain([self.input]) {
             known.extend(input.paths().into_iter().filter(|path| path.len() == 1).flatten());
@@ -155,12 +167,7 @@ impl Scope<'_> {
         known.extend(self.key.iter().cloned());
         known.extend(self.taken.iter().map(|(name, _)| name.clone()));
         known.extend(BUILT_IN.map(str::to_owned));
-        let fault = node.fault(format!("`:{name}` is nothing that is known here"));
-        self.around.faults.push(match nearest(name, known.iter().map(String::as_str)) {
-            Some(near) => fault.help(format!("did you mean `:{near}`?")),
-            None => fault.help(format!("there are: :{}", known.join(", :"))),
-        });
-        None
+        known
     }
 
     /// The single value at a path of names in the body.
@@ -405,16 +412,16 @@ impl Origin {
 }
 
 impl Step {
-    /// The one step of an operation that is the call of a service.
-    pub(super) fn service() -> Step {
-        Step { action: Action::Service, each: None, expect: None, returns: Vec::new() }
+    /// The one step of an operation that is the call of a service or a file.
+    pub(super) fn whole() -> Step {
+        Step { action: Action::Whole, each: None, expect: None, returns: Vec::new() }
     }
 
     /// Whether it takes the backend's own version of the record.
     pub(super) fn takes_version(&self) -> bool {
         let is_version = |origin: &Origin| matches!(origin, Origin::Version(_));
         match &self.action {
-            Action::Service => false,
+            Action::Whole => false,
             Action::Statement { values, .. } => values.iter().any(is_version),
             Action::Procedure { arguments, .. } => {
                 arguments.iter().filter_map(|one| one.origin.as_ref()).any(is_version)
@@ -457,7 +464,7 @@ pub(super) fn ready(steps: &[Step], given: &Given<'_>) -> Vec<ReadyStep> {
         for element in elements {
             let value = |origin: &Origin| origin.value(given, element);
             let action = match &step.action {
-                Action::Service => ReadyAction::Service,
+                Action::Whole => ReadyAction::Whole,
                 Action::Statement { sql, values } => {
                     ReadyAction::Statement(sql.written(Dialect::Generic), values.iter().map(value).collect())
                 }

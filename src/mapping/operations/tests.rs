@@ -72,7 +72,7 @@ fn faults(write: &WriteOperation, body: &str) -> Vec<String> {
 
 fn values(step: &ReadyStep) -> &[Bound] {
     match &step.action {
-        ReadyAction::Service => panic!("it calls a service"),
+        ReadyAction::Whole => panic!("it is no statement"),
         ReadyAction::Statement(_, values) => values,
         ReadyAction::Procedure(..) => panic!("{step:?}"),
     }

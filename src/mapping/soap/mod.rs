@@ -28,7 +28,7 @@ pub use faults::{ErrorWhen, FaultFacts, FaultRule, Judgement, SaidNo};
 pub(super) use keys::{ALL, BY_KEY, SECTION};
 use pieces::Given;
 pub use pieces::{Given as GivenPlaces, PollValues};
-pub(super) use pieces::{Known, PlaceFacts};
+pub(super) use pieces::{Cut, Known, PlaceFacts, cut, suggest};
 pub(super) use poll::value_path;
 pub use poll::{MomentForm, Paging, PollChanges, PollWatermark, Polling, Window};
 pub use services::{NoServices, ServiceWsdl, Services};

@@ -58,13 +58,13 @@ pub trait Given {
 }
 
 /// A text cut at its places: names with the byte at which their brace stands.
-pub(super) enum Cut<'t> {
+pub(in crate::mapping) enum Cut<'t> {
     Text(String),
     Name(&'t str, usize),
 }
 
 /// Cuts a text; the fault is the byte of a brace that belongs to no place.
-pub(super) fn cut(text: &str) -> Result<Vec<Cut<'_>>, usize> {
+pub(in crate::mapping) fn cut(text: &str) -> Result<Vec<Cut<'_>>, usize> {
     let mut cuts = Vec::new();
     let mut plain = String::new();
     let mut rest = text;
@@ -93,7 +93,7 @@ pub(super) fn cut(text: &str) -> Result<Vec<Cut<'_>>, usize> {
 }
 
 /// Adds to the fault of an unknown name which one may be meant.
-pub(super) fn suggest(fault: Diagnostic, name: &str, known: &[String]) -> Diagnostic {
+pub(in crate::mapping) fn suggest(fault: Diagnostic, name: &str, known: &[String]) -> Diagnostic {
     match nearest(name, known.iter().map(String::as_str)) {
         Some(near) => fault.help(format!("did you mean `{{{near}}}`?")),
         None if known.is_empty() => fault,

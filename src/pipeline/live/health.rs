@@ -65,7 +65,7 @@ impl Live {
         for (name, backend) in &world.backends {
             let breaker = backend.gate.status().breaker.as_str();
             let health = match (&backend.reach, looks.get(name)) {
-                (Reach::Inbox(_), _) => {
+                (Reach::Files(_), _) => {
                     let name = name.clone();
                     BackendHealth {
                         backend: name,
@@ -101,7 +101,7 @@ impl Live {
         let permit = gate.acquire(Lane::Health, Some(PATIENCE)).await.map_err(|refused| refused.as_str())?;
         let probe = match reach {
             // It is not called.
-            Reach::Inbox(_) => return Ok(()),
+            Reach::Files(_) => return Ok(()),
             Reach::Service(service) => {
                 let service = Arc::clone(service);
                 self.calls.spawn(async move { service.probe(&permit).await.map(drop).map_err(PipelineError::from) })

@@ -66,7 +66,7 @@ impl Operate {
         let Some((plan, callee)) = self.bridge.world.load().callee(resource) else { return Ok(None) };
         if let Way::Rows(database, rows) = &callee.way
             && plan.backend == job.write.backend
-            && job.write.service().is_none()
+            && job.write.is_of_database()
         {
             let is_locking = !job.goes_unlocked.load(Ordering::Relaxed);
             let asked = self.live.guarding((&plan, &callee), (database, rows), &bounded.key, is_locking).await;
@@ -118,7 +118,7 @@ impl Job {
     pub(super) fn does_without_lock(&self, error: &SqlError, is_whole: bool) -> bool {
         let is_undone = error.certainty == Certainty::NotBegun || (is_whole && error.certainty == Certainty::Undone);
         let may_be_the_lock = matches!(error.kind, SqlErrorKind::Rights | SqlErrorKind::Statement);
-        let is_bounded = self.operation.asked.within.is_some();
+        let is_bounded = self.operation.asked.within.is_some() && self.write.is_of_database();
         is_bounded && is_undone && may_be_the_lock && !self.goes_unlocked.swap(true, Ordering::Relaxed)
     }
 }

@@ -191,12 +191,12 @@ impl Operate {
             let is_last = attempt >= job.write.attempts;
             match verdict(&error, is_whole) {
                 Verdict::Again if !is_last => {
-                    if !self.step(job, to(&[Running], Received)).await {
+                    if !self.step(job, to(&[Running, Received, Parked], Received)).await {
                         return None;
                     }
                 }
                 Verdict::Again | Verdict::Over => {
-                    self.failed(job, &[Running], job.failure(&error)).await;
+                    self.failed(job, &[Running, Received, Parked], job.failure(&error)).await;
                     return None;
                 }
                 Verdict::Unknown => {
@@ -276,6 +276,10 @@ impl Operate {
                 return None;
             }
         };
+        let permit = match job.database.ready(permit).await {
+            Ok(permit) => permit,
+            Err(error) => return Some((Err(error), job.is_whole())),
+        };
         halt::at("before_running").await;
         // From here on nobody can say that the backend was not called.
         if !self.step(job, to(&[Received, Parked], Running)).await {
@@ -316,7 +320,9 @@ impl Operate {
         unfinished: Option<Unfinished>,
         from: &'static [OperationState],
     ) {
-        let (asked, is_deleted) = (&job.operation.asked, job.write.exposed.verb == Verb::Delete);
+        let asked = &job.operation.asked;
+        // Of a file nobody knows when the backend does what it says.
+        let is_deleted = job.write.exposed.verb == Verb::Delete && job.write.file().is_none();
         let done_at = Timestamp::now();
         if let Some(key) = &asked.record_key {
             self.live.written(&asked.resource, key);
@@ -339,7 +345,9 @@ impl Operate {
         let done =
             Done { at: done_at, key: outcome.key.clone(), is_deleted, can_look: self.live.can_ask(&asked.resource) };
         let step = OperationStep { outcome: Some(outcome.to_json()), done: Some(done), ..to(from, Succeeded) };
-        self.step(job, step).await;
+        if self.step(job, step).await {
+            job.database.kept();
+        }
         halt::at("kept").await;
         if job.write.reads_back && !job.write.exposed.answers_record {
             self.read_back(job, outcome.key).await;

@@ -12,6 +12,7 @@ mod bound;
 mod call;
 mod condition;
 mod doubt;
+mod file;
 mod halt;
 mod job;
 mod keeper;
@@ -37,12 +38,13 @@ use self::job::{Job, Manner, patient};
 use self::spoken::Spoken;
 use self::wanted::{Turns, Unwanted};
 use super::live::Live;
-use super::{Backend, Bridge, Reach};
+use super::{Backend, Bridge, Files, Reach};
+use crate::adapters::outbox::{Outbox, Outgoing};
 use crate::adapters::soap::Service;
 use crate::adapters::sql::Database;
 use crate::decode::JsonFault;
 use crate::gate::{self, Gate};
-use crate::mapping::{InputFault, ServiceWrite, WriteOperation, WriteRequest};
+use crate::mapping::{FileWrite, InputFault, ServiceWrite, WriteOperation, WriteRequest, WrittenFile};
 use crate::record::{ContentHash, ResourceId};
 use crate::staging::{Begun, NewOperation, Operation, OperationState, OperationStep, Owner, StagingError};
 
@@ -406,14 +408,18 @@ struct JobParts {
 enum Door {
     Database(Arc<dyn Database>),
     Service(Arc<Service>, Arc<ServiceWrite>),
+    Outbox(Arc<Outbox>, Arc<FileWrite>),
 }
 
 impl Door {
     /// Of a backend; `None` where it is none for this operation.
     fn of(backend: &Backend, write: &WriteOperation) -> Option<Door> {
-        match (&backend.reach, write.service()) {
-            (Reach::Database(database), None) => Some(Door::Database(Arc::clone(database))),
-            (Reach::Service(service), Some(calls)) => Some(Door::Service(Arc::clone(service), Arc::clone(calls))),
+        match (&backend.reach, write.service(), write.file()) {
+            (Reach::Database(database), None, None) => Some(Door::Database(Arc::clone(database))),
+            (Reach::Service(service), Some(calls), _) => Some(Door::Service(Arc::clone(service), Arc::clone(calls))),
+            (Reach::Files(Files { outbox: Some(outbox), .. }), _, Some(file)) => {
+                Some(Door::Outbox(Arc::clone(outbox), Arc::clone(file)))
+            }
             _ => None,
         }
     }
@@ -427,16 +433,22 @@ impl Door {
         operation: &Operation,
     ) -> (Arc<dyn Database>, service::Told) {
         let told = service::Told::default();
-        let (service, calls) = match self {
-            Door::Database(database) => return (database, told),
-            Door::Service(service, calls) => (service, calls),
-        };
         let asked = &operation.asked;
         let reference = reference::of(asked);
         let given = write.given(request, &reference, &operation.id, &asked.client);
-        let ready = (calls.call.message(&given), calls.look.as_ref().map(|look| look.call.message(&given)));
         let metrics = (Arc::clone(&bridge.metrics), write.backend.clone());
-        (Arc::new(service::Door::new(service, calls, ready, Arc::clone(&told), metrics)), told)
+        match self {
+            Door::Database(database) => (database, told),
+            Door::Service(service, calls) => {
+                let ready = (calls.call.message(&given), calls.look.as_ref().map(|look| look.call.message(&given)));
+                (Arc::new(service::Door::new(service, calls, ready, Arc::clone(&told), metrics)), told)
+            }
+            Door::Outbox(outbox, file) => {
+                let outgoing = |WrittenFile { name, content }| Outgoing { name, content };
+                let files = file.files(&given).map(|files| files.into_iter().map(outgoing).collect());
+                (Arc::new(file::Door::new(outbox, operation.id.clone(), files, write.timeout, metrics)), told)
+            }
+        }
     }
 }
 

@@ -243,6 +243,12 @@ impl Failure {
             SqlErrorKind::Unreachable | SqlErrorKind::Tls => {
                 (FailureKind::Unavailable, "there is no connection to the backend")
             }
+            SqlErrorKind::Busy if error.state.as_deref() == Some(super::file::TAKEN) => {
+                (FailureKind::Unavailable, "the backend has not taken the last file of this name yet; nothing is done")
+            }
+            SqlErrorKind::Busy if error.state.as_deref() == Some(super::file::FULL) => {
+                (FailureKind::Unavailable, "there is no room for a file at the backend; nothing is done")
+            }
             SqlErrorKind::Busy => (FailureKind::Unavailable, "the backend has no room for another call"),
             SqlErrorKind::Deadlock => (FailureKind::Unavailable, "the backend was in a deadlock and has undone it"),
             SqlErrorKind::Lost | SqlErrorKind::Killed | SqlErrorKind::Cancelled => {

@@ -11,16 +11,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::call;
 use crate::adapters::Finding;
 use crate::adapters::soap::{Answer, Request, Service, SoapError};
 use crate::adapters::sql::{
     Certainty, Database, Dialect, Ended, Fence, Query, Rows, Server, SqlError, SqlErrorKind, StepOutcome, TableInfo,
     TableName, Transacted, Transaction,
 };
-use crate::decode::rows::{BatchWriter, Column, ColumnKind};
 use crate::decode::xml::{ValuePath, pick};
 use crate::gate::Permit;
 use crate::mapping::{Sent, ServiceCall, ServiceWrite};
@@ -179,42 +178,21 @@ impl Database for Door {
         let (Some(look), Some(envelope)) = (&self.write.look, &self.look) else {
             return Err(self.error(SqlErrorKind::Statement, "nothing says how to find out", Certainty::NotBegun));
         };
-        let columns: Arc<[Column]> = look
-            .call
-            .taken
-            .iter()
-            .map(|(name, _)| Column {
-                name: name.clone(),
-                kind: ColumnKind::Text { max_chars: None },
-                declared: String::new(),
-                nullable: None,
-            })
-            .collect();
-        let (sender, batches) = mpsc::channel(1);
-        let rows = Rows { columns: Arc::clone(&columns), batches };
+        let columns: Vec<String> = look.call.taken.iter().map(|(name, _)| name.clone()).collect();
         let answer = match self.exchange(permit, &look.call, envelope).await {
             Ok(answer) => answer,
             // It says so by a fault, as the mapping knows.
-            Err(_) if self.told.lock().take().is_some_and(|fault| fault.status == Some(404)) => return Ok(rows),
+            Err(_) if self.told.lock().take().is_some_and(|fault| fault.status == Some(404)) => {
+                return Ok(call::found(columns, None));
+            }
             Err(error) => return Err(error),
         };
         let values = pick(Cursor::new(&answer.envelope[..]), &look.found.paths()).map_err(|error| {
             self.error(SqlErrorKind::Protocol, format!("its answer cannot be read: {error}"), Certainty::Undone)
         })?;
-        if look.found.judge(&values).is_some() {
-            let mut writer = BatchWriter::new(columns);
-            writer.begin();
-            for (_, value) in taken(&look.call, &answer) {
-                match value {
-                    Some(text) => writer.value(text.as_bytes()),
-                    None => writer.null(),
-                }
-            }
-            writer.end();
-            // The receiver lies beside it, and there is room for one.
-            let _ = sender.try_send(Ok(writer.take()));
-        }
-        Ok(rows)
+        let is_done = look.found.judge(&values).is_some();
+        let brought = || taken(&look.call, &answer).into_iter().map(|(_, value)| value).collect();
+        Ok(call::found(columns, is_done.then(brought)))
     }
 
     async fn transact(&self, permit: Permit, _: Transaction) -> Result<Transacted, SqlError> {

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use parking_lot::Mutex;
 
-use super::remote::{Account, free_number, is_plain, join, numbered};
+use super::remote::{Folders, free_number, is_plain, join, numbered};
 use super::{Candidate, Claim, Fate, Found, Inbox, InboxError, Listing, Stamp};
 use crate::gate::{Call, Permit};
 
@@ -58,6 +58,14 @@ pub(in crate::adapters) trait Session: Send {
     fn retrieve(&mut self, path: &str, from: u64) -> Result<Box<dyn Transfer>, Fault>;
     /// Renames.
     fn rename(&mut self, from: &str, to: &str) -> Result<(), Fault>;
+    /// Renames in one step: never are both names there, nor neither. What has the name may be replaced.
+    fn move_at_once(&mut self, from: &str, to: &str) -> Result<(), Fault> {
+        self.rename(from, to)
+    }
+    /// Writes a file, to the server's disk where it can be told to; one that is there is replaced.
+    fn store(&mut self, path: &str, content: &[u8]) -> Result<(), Fault>;
+    /// Removes a file.
+    fn remove(&mut self, path: &str) -> Result<(), Fault>;
     /// Makes a folder below one that is there.
     fn make_folder(&mut self, folder: &str) -> Result<(), Fault>;
     /// Whether the connection is known to be over.
@@ -79,7 +87,7 @@ pub(in crate::adapters) type Connect = Box<dyn Fn(&str) -> Result<Box<dyn Sessio
 
 /// The inbox that is a folder of a server.
 pub(in crate::adapters) struct Server {
-    account: Account,
+    folders: Folders,
     recursive: bool,
     place: String,
     doubts: Vec<String>,
@@ -91,14 +99,13 @@ pub(in crate::adapters) struct Server {
 impl Server {
     /// Touches nothing yet. `doubts` is what a person should know of how the server is reached.
     pub(in crate::adapters) fn new(
-        scheme: &str,
-        account: Account,
+        place: String,
+        folders: Folders,
         recursive: bool,
         doubts: Vec<String>,
         connect: Connect,
     ) -> Server {
-        let place = account.url(scheme);
-        Server { account, recursive, place, doubts, connect, idle: Mutex::default() }
+        Server { folders, recursive, place, doubts, connect, idle: Mutex::default() }
     }
 
     /// Does one call with a connection, which stays for the next unless the call shows that it is of no use.
@@ -129,7 +136,7 @@ impl Server {
     }
 
     fn path(&self, name: &str) -> String {
-        join(&self.account.folders.inbox, name)
+        join(&self.folders.inbox, name)
     }
 
     fn place_of(&self, name: &str) -> String {
@@ -160,7 +167,7 @@ impl Server {
         let mut listing = Listing::default();
         let mut open = vec![(String::new(), 0)];
         while let Some((below, depth)) = open.pop() {
-            let folder = if below.is_empty() { self.account.folders.inbox.clone() } else { self.path(&below) };
+            let folder = if below.is_empty() { self.folders.inbox.clone() } else { self.path(&below) };
             let entries = match session.list(&folder) {
                 Ok(entries) => entries,
                 Err(fault) if below.is_empty() => return Err(self.of_inbox(fault)),
@@ -269,7 +276,7 @@ impl Inbox for Server {
     }
 
     fn probe(&self, permit: &Permit) -> Result<Vec<String>, InboxError> {
-        let list = |session: &mut dyn Session| session.list(&self.account.folders.inbox).map(|_| Vec::new());
+        let list = |session: &mut dyn Session| session.list(&self.folders.inbox).map(|_| Vec::new());
         self.call(permit, |session| list(session).map_err(|fault| self.of_inbox(fault)))
     }
 
@@ -311,7 +318,7 @@ impl Inbox for Server {
     }
 
     fn move_away(&self, permit: &Permit, candidate: &Candidate, fate: Fate) -> Result<String, InboxError> {
-        let (from, to) = (self.path(&candidate.name), join(self.account.folders.of(fate), &candidate.name));
+        let (from, to) = (self.path(&candidate.name), join(self.folders.of(fate), &candidate.name));
         self.call(permit, |session| {
             let found = session.state(&from).map_err(|fault| self.of_file(&candidate.name, fault))?;
             if found != candidate.stamp {
@@ -327,7 +334,7 @@ impl Inbox for Server {
             make_folders(session, folder).map_err(ended)?;
             let target = rename(session, &from, &to).map_err(ended)?;
             if let Some(done) = &candidate.beside {
-                let to = join(self.account.folders.of(fate), done);
+                let to = join(self.folders.of(fate), done);
                 match rename(session, &self.path(done), &to) {
                     Ok(_) => {}
                     Err(Fault::Refused(source)) => {

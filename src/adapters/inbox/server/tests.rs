@@ -8,7 +8,7 @@ use std::time::Duration;
 use glob::Pattern;
 use parking_lot::Mutex;
 
-use super::super::remote::{Account, Folders};
+use super::super::remote::Folders;
 use super::super::{Door, Duplicates, Empty, Fate, InboxError, Order, Pickup, Stamp};
 use super::{Entry, Fault, Kind, Server, Session, Transfer};
 use crate::gate::{self, Gate, Lane, Permit};
@@ -91,6 +91,15 @@ impl Session for Line {
         Ok(())
     }
 
+    fn store(&mut self, path: &str, content: &[u8]) -> Result<(), Fault> {
+        self.ask("store")?.files.insert(path.to_owned(), (content.to_vec(), 1));
+        Ok(())
+    }
+
+    fn remove(&mut self, path: &str) -> Result<(), Fault> {
+        self.ask("remove")?.files.remove(path).map(drop).ok_or_else(missing)
+    }
+
     fn make_folder(&mut self, _: &str) -> Result<(), Fault> {
         drop(self.ask("make")?);
         Err(Fault::Refused(io::ErrorKind::AlreadyExists.into()))
@@ -118,13 +127,7 @@ fn site(files: &[(&str, &str)]) -> (Door, Shared, Arc<Gate>) {
     let world = Shared::default();
     world.lock().files =
         files.iter().map(|(path, content)| ((*path).to_owned(), (content.as_bytes().to_vec(), 1000))).collect();
-    let account = Account {
-        host: "h".to_owned(),
-        port: 1,
-        username: "u".to_owned(),
-        timeout: Duration::from_secs(1),
-        folders: Folders { inbox: "in".to_owned(), archive: "archive".to_owned(), rejected: "rejected".to_owned() },
-    };
+    let folders = Folders { inbox: "in".to_owned(), archive: "archive".to_owned(), rejected: "rejected".to_owned() };
     let pickup = Pickup {
         stable_for: Duration::ZERO,
         done_file: None,
@@ -142,7 +145,7 @@ fn site(files: &[(&str, &str)]) -> (Door, Shared, Arc<Gate>) {
         shared.lock().connections += 1;
         Ok(Box::new(Line(Arc::clone(&shared))) as Box<dyn Session>)
     };
-    let server = Server::new("test", account, true, Vec::new(), Box::new(connect));
+    let server = Server::new("test://u@h:1/in".to_owned(), folders, true, Vec::new(), Box::new(connect));
     let config = gate::Config {
         max_in_flight: 100,
         queue: 1,

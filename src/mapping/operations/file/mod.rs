@@ -1,0 +1,290 @@
+//! Writes that are a file: what a caller sends becomes records of a layout, by the same layouts that files are read by,
+//! which the backend finds in its outbox, whole.
+//!
+//! Whether the layout can hold what was sent is judged with the body, so that a caller hears of it at once, by the JSON
+//! pointer of the value and not by the layout's.
+
+mod record;
+
+use crate::decode::{Decoder, EncodeFault, Encoder, Format, Json};
+use crate::diagnostic::{Node, Table, Written};
+
+use super::input::{InputFault, MOST_FAULTS};
+use super::keys::FILE;
+use super::steps::Scope;
+use super::{Given, NotARequest, WriteOperation, WriteRequest};
+use record::{Compiler, From, Part, Text};
+
+/// The longest name of a file, in bytes: what file systems hold, with room for what stands in front of it on the way.
+const LONGEST_NAME: usize = 200;
+
+/// Stands for the operation's id while a body is judged: one of the same form.
+const SOME_ID: &str = "00000000-0000-7000-8000-000000000000";
+
+/// A file that a write is.
+#[derive(Clone)]
+pub struct FileWrite {
+    name: Text,
+    /// The empty file that announces it.
+    done_file: Option<Text>,
+    records: Vec<Part>,
+    layout: Decoder,
+}
+
+/// A file to put into an outbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrittenFile {
+    /// Its name, one part of a path.
+    pub name: String,
+    /// Its content.
+    pub content: Vec<u8>,
+}
+
+/// What keeps a file from being written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Fault {
+    /// Where the value came from, where a caller can do something about it.
+    from: Option<From>,
+    said: String,
+}
+
+impl std::fmt::Debug for FileWrite {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FileWrite").field("name", &self.name).field("records", &self.records).finish_non_exhaustive()
+    }
+}
+
+/// Compiles `file` of an operation.
+pub(super) fn compile(table: &Table<'_>, scope: &mut Scope<'_>) -> Option<FileWrite> {
+    let around = scope.around;
+    let before = around.faults.len();
+    refuse_needless(table);
+    let inner = table.table("file", &FILE)?;
+    let layout = layout(&inner, scope);
+    let records = match inner.exactly_one(&["record", "records"]) {
+        Some(key) => {
+            let node = inner.get(key)?;
+            match (key, &node.value) {
+                ("record", Written::Array(_)) => {
+                    inner.fail(node.fault("`record` is one record, found an array").help("write `records`"));
+                    None
+                }
+                _ => Compiler { scope }.records(node),
+            }
+        }
+        None => None,
+    };
+    let mut text = |key: &str, usual: Option<&str>| -> Option<Option<Text>> {
+        let written = if inner.has(key) { Some(inner.filled(key)?) } else { usual.map(str::to_owned) };
+        let node = inner.get(key).unwrap_or(inner.node());
+        match written {
+            None => Some(None),
+            Some(written) => Compiler { scope }.text(node, &written, None).map(Some),
+        }
+    };
+    let ending = layout.as_ref().map_or("dat", |(_, ending)| ending);
+    let usual = format!("{}-{{operation_id}}.{ending}", around.resource);
+    let (name, done_file) = (text("name", Some(&usual)), text("done_file", None));
+    if let (Some(Some(name)), Some(Some(done)), Some(node)) = (&name, &done_file, inner.get("done_file"))
+        && name.is_of_one_write()
+        && !done.is_of_one_write()
+    {
+        let fault = node.fault("two writes would have one done file");
+        inner.fail(fault.help("have `{operation_id}` in it as in `name`"));
+    }
+    if inner.failed() || around.faults.len() > before {
+        return None;
+    }
+    Some(FileWrite { name: name??, done_file: done_file?, records: records?, layout: layout?.0 })
+}
+
+/// Faults of what means something to databases and services only.
+fn refuse_needless(table: &Table<'_>) {
+    for (key, why, help) in [
+        ("expect", "a file has no rows that it touches", ""),
+        ("transaction", "a file is there whole or not at all", ""),
+        ("commit_after", "a file is one step", ""),
+        ("version", "a file compares nothing at the backend", "say `require_match = true`: what is staged is compared"),
+        ("reconcile", "whether a file was handed over is known without it", ""),
+        ("read_back", "the backend takes the file in its own time: there is nothing new to read yet", ""),
+    ] {
+        if let Some(node) = table.get(key) {
+            let fault = node.key_fault(format!("`{key}` has no meaning for a file: {why}"));
+            table.fail(if help.is_empty() { fault } else { fault.help(help) });
+        }
+    }
+    if let Some(node) = table.get("answer").filter(|node| node.as_str() == Some("record")) {
+        let fault = node.fault("the backend takes the file in its own time: its record cannot be answered");
+        table.fail(fault.help("write `answer` as a table of fields; `file` is the name of the file"));
+    }
+}
+
+/// The layout, and how its files' names end.
+fn layout(inner: &Table<'_>, scope: &Scope<'_>) -> Option<(Decoder, &'static str)> {
+    let around = scope.around;
+    let written: Vec<&'static str> = Format::WRITTEN_KINDS.iter().copied().filter(|kind| inner.has(kind)).collect();
+    let (decoder, kind, node): (Decoder, &str, &Node) = match (written.as_slice(), around.layout) {
+        ([], Some((kind, decoder))) => (decoder.clone(), kind, inner.node()),
+        ([], None) => {
+            let kinds = Format::WRITTEN_KINDS.iter().map(|kind| format!("`{kind}`")).collect::<Vec<_>>().join(", ");
+            let fault = inner.node().key_fault(format!("`{}` has no layout", inner.section().path));
+            inner.fail(fault.help(format!("say one of {kinds}, as in `[source.csv]`")));
+            return None;
+        }
+        _ => {
+            let kind = inner.exactly_one(Format::WRITTEN_KINDS)?;
+            let table = inner.table(kind, Format::written_section(kind)?)?;
+            let decoder = Format::read(kind, &table)?.compile(around.texts, around.faults)?;
+            (decoder, kind, inner.get(kind)?)
+        }
+    };
+    let Some(mut encoder) = decoder.encoder() else {
+        let fault = node.key_fault("a layout whose framing is found out from a file cannot be written");
+        inner.fail(fault.help("say `framing` in a layout of its own below `file`"));
+        return None;
+    };
+    if let Err(EncodeFault { expected, found, .. }) = encoder.begin(&mut Vec::new()) {
+        let said = format!("the layout says too little to be written: expected {expected}, found {found}");
+        inner.fail(node.key_fault(said));
+        return None;
+    }
+    drop(encoder);
+    let ending = match kind {
+        "csv" => "csv",
+        "fixed_width" => "txt",
+        "edi" => "edi",
+        "idoc" => "idoc",
+        "xml" => "xml",
+        _ => "dat",
+    };
+    Some((decoder, ending))
+}
+
+impl FileWrite {
+    /// The files, the one that announces the other last; the fault is a sentence.
+    pub fn files(&self, given: &Given<'_>) -> Result<Vec<WrittenFile>, String> {
+        self.made(given).map_err(|fault| fault.said)
+    }
+
+    /// Paths of what its layout's copybooks copy.
+    pub(in crate::mapping) fn copied(&self) -> &[String] {
+        self.layout.copied()
+    }
+
+    /// What a caller has sent that the file cannot hold.
+    pub(super) fn judge(&self, operation: &WriteOperation, request: &WriteRequest) -> Result<(), NotARequest> {
+        let given = operation.given(request, SOME_ID, SOME_ID, "client");
+        match self.made(&given).err().and_then(|fault| fault.from) {
+            None => Ok(()),
+            Some(From::Key) => Err(NotARequest::Key),
+            Some(From::Body(_)) => Err(NotARequest::Body(self.faults(&given))),
+        }
+    }
+
+    /// All values that the layout cannot hold, as far as it tells: one a record, up to [`MOST_FAULTS`].
+    fn faults(&self, given: &Given<'_>) -> Vec<InputFault> {
+        let mut faults: Vec<InputFault> = Vec::new();
+        let mut note = |fault: Fault| {
+            if let Some(From::Body(pointer)) = fault.from
+                && faults.len() < MOST_FAULTS
+                && !faults.iter().any(|known| known.pointer == pointer)
+            {
+                faults.push(InputFault { pointer, detail: fault.said });
+            }
+        };
+        if let Some(mut encoder) = self.layout.encoder() {
+            let mut out = Vec::new();
+            let judged = self.each_record(given, |part, element, json| {
+                out.clear();
+                if let Err(fault) = encode(&mut encoder, json, &mut out) {
+                    note(fault_of(part, element, fault));
+                }
+                Ok(())
+            });
+            judged.unwrap_or_default();
+        }
+        for text in [Some(&self.name), self.done_file.as_ref()].into_iter().flatten() {
+            if let Err(fault) = named(text, given) {
+                note(fault);
+            }
+        }
+        faults
+    }
+
+    fn made(&self, given: &Given<'_>) -> Result<Vec<WrittenFile>, Fault> {
+        let name = named(&self.name, given)?;
+        let only_read = || Fault { from: None, said: "the layout is one that is only read".to_owned() };
+        let mut encoder = self.layout.encoder().ok_or_else(only_read)?;
+        let mut content = Vec::new();
+        self.each_record(given, |part, element, json| {
+            encode(&mut encoder, json, &mut content).map_err(|fault| fault_of(part, element, fault))
+        })?;
+        encoder.finish(&mut content).map_err(|fault| Fault { from: None, said: fault.to_string() })?;
+        let mut files = vec![WrittenFile { name, content }];
+        if let Some(done) = &self.done_file {
+            let name = named(done, given)?;
+            if name == files[0].name {
+                let said = "the done file has the name of the file".to_owned();
+                return Err(Fault { from: done.from(None), said });
+            }
+            files.push(WrittenFile { name, content: Vec::new() });
+        }
+        Ok(files)
+    }
+
+    /// Hands on every record with what it was made of.
+    fn each_record(
+        &self,
+        given: &Given<'_>,
+        mut hand: impl FnMut(&Part, Option<usize>, &str) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        for part in &self.records {
+            for (element, json) in part.records(given) {
+                hand(part, element, &json)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn encode(encoder: &mut Encoder<'_>, json: &str, out: &mut Vec<u8>) -> Result<(), EncodeFault> {
+    let record = Json::parse(json).map_err(|fault| EncodeFault {
+        pointer: String::new(),
+        expected: "a record".to_owned(),
+        found: fault.to_string(),
+    })?;
+    encoder.record(&record, out)
+}
+
+/// A fault of the layout as one of what was sent.
+fn fault_of(part: &Part, element: Option<usize>, fault: EncodeFault) -> Fault {
+    let from = match (part.array(), element) {
+        (Some((array, item)), Some(index)) => item.from(&fault.pointer, Some((array, index))),
+        _ => part.from(&fault.pointer, None),
+    };
+    let EncodeFault { pointer, expected, found } = fault;
+    let said = match from {
+        Some(From::Body(_)) => format!("expected {expected}, found {found}"),
+        _ => format!("the record of the file at {pointer}: expected {expected}, found {found}"),
+    };
+    Fault { from, said }
+}
+
+/// A name that is one part of a path, on whatever system it is read, and of no file that is hidden.
+fn named(text: &Text, given: &Given<'_>) -> Result<String, Fault> {
+    let name = text.written(given, None);
+    let is_odd = |c: char| c.is_control() || r#"/\<>:"|?*"#.contains(c);
+    let why = if name.is_empty() {
+        "which is empty"
+    } else if name.len() > LONGEST_NAME {
+        "which is too long"
+    } else if name.contains(is_odd) {
+        r#"which has one of / \ < > : " | ? * or a control character in it"#
+    } else if name.starts_with(['.', ' ']) || name.ends_with(['.', ' ']) {
+        "which begins or ends with a dot or a blank"
+    } else {
+        return Ok(name);
+    };
+    let shown: String = name.chars().take(80).collect();
+    Err(Fault { from: text.from(None), said: format!("it makes {shown:?} the name of the file, {why}") })
+}
