@@ -20,6 +20,7 @@ pub async fn doubts(loaded: &Loaded) -> Vec<String> {
         config.backends.iter().flat_map(|(name, backend)| of_backend(config, name, backend)).collect();
     doubts.extend(loaded.plans.iter().filter_map(|plan| of_writes(plan)));
     doubts.extend(loaded.plans.iter().flat_map(|plan| of_references(plan)));
+    doubts.extend(loaded.plans.iter().flat_map(|plan| of_files(plan)));
     doubts.extend(of_clients(config).await);
     doubts.extend(of_relations(loaded));
     doubts.extend(read_apart(&loaded.plans));
@@ -54,6 +55,17 @@ fn of_references(plan: &Plan) -> Vec<String> {
         )
     };
     doubtful.map(doubt).collect()
+}
+
+/// Operations whose file the layout cannot hold, by all that can be seen without a caller.
+fn of_files(plan: &Plan) -> Vec<String> {
+    let of_one = |operation: &Arc<WriteOperation>| {
+        let (id, name) = (plan.exposure.id.clone(), operation.exposed.name.clone());
+        let doubt =
+            move |said| format!("resource {id}: the file of `operations.{name}` cannot be written as it is: {said}");
+        operation.doubts_of_file().into_iter().map(doubt)
+    };
+    plan.operations.iter().flat_map(of_one).collect()
 }
 
 /// What is to be known of a backend.

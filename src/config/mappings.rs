@@ -114,12 +114,7 @@ fn unread(source: &Arc<SourceText>, wsdls: &Wsdls) -> Option<Withheld> {
 }
 
 /// Whether the backends that the operations write to are there, and of the kind that is written to.
-fn operations_fit(
-    plan: &Plan,
-    source: &Arc<SourceText>,
-    backends: &[Known],
-    faults: &Faults,
-) -> bool {
+fn operations_fit(plan: &Plan, source: &Arc<SourceText>, backends: &[Known], faults: &Faults) -> bool {
     let before = faults.len();
     for operation in &plan.operations {
         let (name, backend) = (operation.exposed.name.as_str(), operation.backend.as_str());
@@ -129,12 +124,12 @@ fn operations_fit(
             None => place().key_fault(message),
         };
         let Some(known) = backends.iter().find(|known| known.name == backend) else {
-                let names = || backends.iter().map(|known| known.name.as_str());
-                let help = match nearest(backend, names()) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("the backends are: {}", names().collect::<Vec<_>>().join(", ")),
-                };
-                faults.push(fault(format!("there is no backend `{backend}` in tollbridge.toml")).help(help));
+            let names = || backends.iter().map(|known| known.name.as_str());
+            let help = match nearest(backend, names()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("the backends are: {}", names().collect::<Vec<_>>().join(", ")),
+            };
+            faults.push(fault(format!("there is no backend `{backend}` in tollbridge.toml")).help(help));
             continue;
         };
         // Where the kind is not clear that is a fault already.
@@ -144,7 +139,8 @@ fn operations_fit(
         } else if operation.is_of_database() {
             (AdapterConfig::is_database(kind), "is no database", "name a database by `backend`")
         } else {
-            let help = "say `outbox` of that backend, the folder that it takes files from, or name another by `backend`";
+            let help =
+                "say `outbox` of that backend, the folder that it takes files from, or name another by `backend`";
             (known.has_outbox, "has no outbox", help)
         };
         if !fits {

@@ -125,6 +125,32 @@ impl<'a> Json<'a> {
         members.iter().find(|(own, _)| own == name).map(|(_, value)| value)
     }
 
+    /// Puts another value at a JSON pointer, or with `None` takes a member away there; answers whether there is one.
+    pub fn replace(&mut self, pointer: &str, value: Option<Json<'a>>) -> bool {
+        let Some(below) = pointer.strip_prefix('/') else {
+            let is_one = value.is_some();
+            value.into_iter().for_each(|value| *self = value);
+            return is_one;
+        };
+        let (step, _) = below.split_once('/').unwrap_or((below, ""));
+        let (name, rest) = (step.replace("~1", "/").replace("~0", "~"), &below[step.len()..]);
+        match self {
+            Json::Object(members) => match members.iter().position(|(own, _)| *own == name) {
+                Some(place) if rest.is_empty() && value.is_none() => {
+                    members.remove(place);
+                    true
+                }
+                Some(place) => members[place].1.replace(rest, value),
+                None => false,
+            },
+            Json::Array(Elements(Held::Values(values))) => {
+                let element = name.parse::<usize>().ok().and_then(|index| values.get_mut(index));
+                element.is_some_and(|element| element.replace(rest, value))
+            }
+            _ => false,
+        }
+    }
+
     /// The members of an object without those that `decode --meta` adds: `_offset`, `_length` and `_record`, as numbers.
     /// `own` tells names that are the layout's all the same.
     pub(super) fn members(
@@ -314,6 +340,20 @@ mod tests {
         let wide: Vec<String> = (0..=250_000).map(|number| format!("\"{number}\":1")).collect();
         let fault = Json::parse(&format!("{{{}}}", wide.join(","))).unwrap_err();
         assert_eq!(fault.to_string(), "an object has more than 250000 members");
+    }
+
+    #[test]
+    fn a_value_is_replaced_where_it_stands() {
+        let mut json = Json::parse(r#"{"a":[{"b/c":1},2],"d":null}"#).unwrap();
+        assert!(json.replace("/a/0/b~1c", Some(Json::Text("x".into()))) && json.replace("/d", Some(Json::Number("7"))));
+        for missing in ["/e", "/a/2", "/a/x", "/d/f"] {
+            assert!(!json.replace(missing, Some(Json::Null)) && !json.replace(missing, None), "{missing}");
+        }
+        assert_eq!(json, Json::parse(r#"{"a":[{"b/c":"x"},2],"d":7}"#).unwrap());
+        assert!(json.replace("/a/0/b~1c", None) && json.replace("/d", None) && !json.replace("/a/1", None));
+        assert_eq!(json, Json::parse(r#"{"a":[{},2]}"#).unwrap());
+        assert!(json.replace("", Some(Json::Null)) && !json.replace("", None));
+        assert_eq!(json, Json::Null);
     }
 
     #[test]

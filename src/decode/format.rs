@@ -68,8 +68,11 @@ impl Format {
             let written = |(kind, path): (&&'static str, &'static str)| {
                 let section = Format::section(kind)?;
                 let of_reading = [FILES.name, SKIP.name, TRAILER.name, CONTROLS.name];
-                let keys: Vec<Key> =
+                let mut keys: Vec<Key> =
                     section.keys.iter().filter(|key| !of_reading.contains(&key.name)).copied().collect();
+                if *kind == "idoc" {
+                    keys.push(idoc::FORM);
+                }
                 // There is one of each kind, for as long as the process lives.
                 Some((*kind, Section { path, doc: section.doc, keys: keys.leak() }))
             };

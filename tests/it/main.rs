@@ -34,6 +34,7 @@ mod memory;
 mod odbc;
 mod oidc;
 mod operate;
+mod outbox;
 mod pickup;
 mod polls;
 mod readme;

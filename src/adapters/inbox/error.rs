@@ -14,7 +14,9 @@ pub enum InboxError {
         source: io::Error,
     },
     /// An outbox is not there, or cannot be opened.
-    #[error("outbox {place} cannot be opened: {source}; check that the folder exists, is mounted, and that this user may write there")]
+    #[error(
+        "outbox {place} cannot be opened: {source}; check that the folder exists, is mounted, and that this user may write there"
+    )]
     Outbox {
         /// The folder.
         place: String,

@@ -110,7 +110,8 @@ impl Account {
 /// Reports a backend of files that has neither folder.
 pub(in crate::adapters) fn needs_a_folder(table: &Table<'_>) {
     let fault = table.node().key_fault(format!("`{}` has neither `inbox` nor `outbox`", table.section().path));
-    table.fail(fault.help("name the folder that the system puts files into, the one that it takes files from, or both"));
+    table
+        .fail(fault.help("name the folder that the system puts files into, the one that it takes files from, or both"));
 }
 
 impl Folders {

@@ -276,7 +276,11 @@ impl Outbox {
             Ok(mut names) => {
                 names.sort_by_key(|name| !name.ends_with(RECEIPT));
                 for name in names {
-                    tracing::warn!(outbox = self.place(), file = name, "what was forgotten in an outbox's work folder goes");
+                    tracing::warn!(
+                        outbox = self.place(),
+                        file = name,
+                        "what was forgotten in an outbox's work folder goes"
+                    );
                     if let Err(fault) = shelf.remove(&name) {
                         return self.told(fault);
                     }
@@ -312,7 +316,9 @@ impl Outbox {
     fn fault(&self, fault: Fault, name: String) -> OutboxError {
         let place = self.place();
         match fault {
-            Fault::Refused(source) if source.kind() == io::ErrorKind::AlreadyExists => OutboxError::Taken { place, name },
+            Fault::Refused(source) if source.kind() == io::ErrorKind::AlreadyExists => {
+                OutboxError::Taken { place, name }
+            }
             Fault::Refused(source) => OutboxError::Refused { place, source },
             Fault::Lost(error) => OutboxError::Lost(error),
         }

@@ -9,9 +9,9 @@ use parking_lot::Mutex;
 use russh::client::{self, AuthResult, Handle, KeyboardInteractiveAuthResponse};
 use russh::keys::{PrivateKeyWithHashAlg, load_secret_key};
 use russh::{Disconnect, MethodKind, Preferred};
-use russh_sftp::client::{RawSftpSession, SftpSession};
 use russh_sftp::client::error::Error as SftpError;
 use russh_sftp::client::fs::{File, Metadata};
+use russh_sftp::client::{RawSftpSession, SftpSession};
 use russh_sftp::protocol::{Packet, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 use tokio::runtime::Handle as Runtime;
@@ -170,12 +170,11 @@ impl Session for Sftp {
     fn move_at_once(&mut self, from: &str, to: &str) -> Result<(), Fault> {
         self.files.set_timeout(self.limit.as_secs());
         if self.mover.is_none() {
-            self.mover = Some(self.runtime.block_on(Mover::open(&self.ssh, self.limit)).map_err(|error| self.fault(error))?);
+            self.mover =
+                Some(self.runtime.block_on(Mover::open(&self.ssh, self.limit)).map_err(|error| self.fault(error))?);
         }
         match &self.mover {
-            Some(Mover(Some(raw))) => {
-                self.runtime.block_on(renamed(raw, from, to)).map_err(|error| self.fault(error))
-            }
+            Some(Mover(Some(raw))) => self.runtime.block_on(renamed(raw, from, to)).map_err(|error| self.fault(error)),
             _ => self.rename(from, to),
         }
     }

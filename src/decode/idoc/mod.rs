@@ -42,7 +42,7 @@ use names::Names;
 use segments::{Segment, Segments};
 
 pub use reader::Reader;
-pub(super) use settings::SECTION;
+pub(super) use settings::{FORM, SECTION};
 pub use settings::{Form, Settings};
 
 /// How deep segments may lie in one another. SAP's deepest types have fewer than ten levels.

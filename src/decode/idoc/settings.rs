@@ -37,6 +37,14 @@ impl Default for Settings {
     }
 }
 
+/// The key of what is written, where that is.
+pub(in crate::decode) const FORM: Key = Key {
+    name: "form",
+    shape: "\"flat\" | \"xml\"",
+    presence: Presence::Default("\"flat\""),
+    doc: "how IDocs are written: as records of fixed columns, or as elements",
+};
+
 pub(in crate::decode) static SECTION: Section = Section {
     path: "source.idoc",
     doc: "SAP IDocs, flat (EDI_DC40 and data records) or XML; one record is one IDoc.",
@@ -63,12 +71,14 @@ impl Settings {
     pub(in crate::decode) fn read(table: &Table<'_>) -> Option<Settings> {
         let encoding = read_encoding(table);
         let segments = table.filled("segments").zip(table.get("segments").map(Place::of));
+        let is_written = table.section().key(FORM.name).is_some();
+        let form = if is_written { table.one_of(FORM.name, Form::WORDS) } else { Some(Form::default()) };
         if let Some(message) = encoding.as_ref().and_then(Settings::unfit)
             && let Some(node) = table.get("encoding")
         {
             table.fail(node.fault(message));
         }
-        (!table.failed()).then_some(Settings { encoding: encoding?, segments, ..Settings::default() })
+        (!table.failed()).then_some(Settings { encoding: encoding?, segments, form: form? })
     }
 
     /// Why a code page cannot be that of a flat file.

@@ -251,6 +251,19 @@ impl Input {
         InputValues(values)
     }
 
+    /// Some value for each field, one element for each array.
+    pub(super) fn sample(&self) -> InputValues {
+        let sample = |field: &InputField| {
+            let value = match &field.kind {
+                InputKind::Scalar(scalar) => InputValue::Scalar(scalar.sample()),
+                InputKind::Object(inner) => InputValue::Object(inner.sample()),
+                InputKind::Each { fields, .. } => InputValue::Each(vec![fields.sample()]),
+            };
+            (field.name.clone(), value)
+        };
+        InputValues(self.0.iter().map(sample).collect())
+    }
+
     /// JSON Schema (2020-12) of what is taken.
     pub(super) fn schema(&self) -> Value {
         let required: Vec<&str> =

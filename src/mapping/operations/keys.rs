@@ -327,7 +327,7 @@ pub(in crate::mapping) static FILE: Section = Section {
             "name",
             "string",
             Optional,
-            "its name; `RESOURCE-{operation_id}` with the ending of the format when absent. Without `{operation_id}` in it a write is refused (503, `taken`) while a file of that name lies in the outbox",
+            "its name; `RESOURCE-{operation_id}` with the ending of the format when absent. Without `{operation_id}` in it a write is refused (503) while a file of that name lies in the outbox",
         ),
         key(
             "done_file",
@@ -345,7 +345,7 @@ pub(in crate::mapping) static FILE: Section = Section {
             "records",
             "array of tables",
             Optional,
-            "its records, in order; `{ each = \"lines\", item = { ... } }` is one for each element of an array of the body",
+            "its records, in order; `{ each = \"lines\", item = { ... } }` is one for each element of an array of the body, and with a list as `item` several",
         ),
         layout("csv"),
         layout("fixed_width"),
@@ -399,5 +399,18 @@ pub(in crate::mapping) static FOUND: Section = Section {
 };
 
 /// All of them, in the order of the reference.
-pub(in crate::mapping) static ALL: &[&Section] =
-    &[&OPERATION, &STEP, &TAKE, &CALL, &ARGUMENT, &CALLED, &FILE, &INPUT, &ANSWER, &PROBLEM, &RECONCILE, &RECONCILED, &FOUND];
+pub(in crate::mapping) static ALL: &[&Section] = &[
+    &OPERATION,
+    &STEP,
+    &TAKE,
+    &CALL,
+    &ARGUMENT,
+    &CALLED,
+    &FILE,
+    &INPUT,
+    &ANSWER,
+    &PROBLEM,
+    &RECONCILE,
+    &RECONCILED,
+    &FOUND,
+];

@@ -121,6 +121,25 @@ impl Scalar {
         }
     }
 
+    /// Some value of its type, whatever its limits are.
+    pub(super) fn sample(&self) -> Bound {
+        if let Some((_, bound)) = self.values.iter().flatten().next() {
+            return bound.clone();
+        }
+        let json = match self.value_type {
+            Type::Integer | Type::Decimal { .. } | Type::Number => Json::Number("1"),
+            Type::Boolean => Json::Boolean(true),
+            Type::Date => Json::Text("2026-01-31".into()),
+            Type::Time => Json::Text("12:00:00".into()),
+            Type::Datetime if self.zone.is_some() => Json::Text("2026-01-31T12:00:00Z".into()),
+            Type::Datetime => Json::Text("2026-01-31T12:00:00".into()),
+            Type::Bytes => Json::Text("MQ==".into()),
+            Type::String | Type::Any | Type::Object | Type::Array => return Bound::Text("1".to_owned()),
+        };
+        let free = Scalar { min: None, max: None, ..self.clone() };
+        free.judged(&json).unwrap_or_else(|_| self.null.clone())
+    }
+
     /// A value that [`Scalar::read`] takes, as a document of the resource has it: not in the words and forms of the backend.
     pub(super) fn told(&self, json: &Json<'_>) -> Option<String> {
         if let Some(values) = &self.values {

@@ -230,7 +230,8 @@ impl Database for Door {
 
     async fn give_up(&self, permit: Permit) -> Result<(), SqlError> {
         let id = self.id.clone();
-        let (_, done) = self.aside(permit, Certainty::Unknown, move |outbox, permit| outbox.withdraw(permit, &id)).await?;
+        let (_, done) =
+            self.aside(permit, Certainty::Unknown, move |outbox, permit| outbox.withdraw(permit, &id)).await?;
         done.map_err(|error| self.fault(&error, Certainty::Unknown))
     }
 
@@ -251,7 +252,9 @@ impl Database for Door {
     async fn diagnose(&self, permit: Permit) -> Vec<Finding> {
         match self.aside(permit, Certainty::NotBegun, |outbox, permit| outbox.diagnose(permit)).await {
             Ok((_, finding)) => vec![finding],
-            Err(error) => vec![Finding::wrong("outbox", error.to_string(), "see that the folder or its server answers")],
+            Err(error) => {
+                vec![Finding::wrong("outbox", error.to_string(), "see that the folder or its server answers")]
+            }
         }
     }
 }

@@ -26,4 +26,4 @@ mod upgraded;
 mod versions;
 mod ways;
 
-pub(crate) use site::new_key;
+pub(crate) use site::{bytes, new_key};

@@ -1,7 +1,8 @@
 """An FTP server for the tests: ftpd.py FOLDER explicit|implicit|off [nofacts] [oddlist]
 
 Prints its port. FOLDER/limits may say what data connections suffer from, as JSON: {"cut": N} closes after N bytes,
-{"pause": SECONDS} waits before each piece, {"silent": N} stops to answer anything after N bytes.
+{"pause": SECONDS} waits before each piece, {"silent": N} stops to answer anything after N bytes, {"cut_in": N} closes
+after N bytes of what is sent to it; and {"lost": "done"|"undone"} closes where it should say how a renaming went.
 """
 
 import json
@@ -43,6 +44,18 @@ class Limited:
         return count
 
 
+    received = 0
+
+    def recv(self, size):
+        piece = super().recv(size)
+        self.received += len(piece)
+        if limits().get("cut_in") and self.received > limits()["cut_in"]:
+            self.close()
+            self.cmd_channel.close()
+            return b""
+        return piece
+
+
 base, data = (FTPHandler, DTPHandler) if tls == "off" else (TLS_FTPHandler, TLS_DTPHandler)
 
 
@@ -54,6 +67,15 @@ class Handler(base):
     dtp_handler = Data
     # So that all bytes go through `send`.
     use_sendfile = False
+
+    def ftp_RNTO(self, path):
+        lost = limits().get("lost")
+        if not lost:
+            return super().ftp_RNTO(path)
+        if lost == "done":
+            os.rename(self._rnfr, path)
+        self.close()
+        return None
 
     def __init__(self, conn, server, ioloop=None):
         super().__init__(conn, server, ioloop)

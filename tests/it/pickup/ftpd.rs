@@ -5,18 +5,18 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// The password of the user `erp`.
-pub(super) const PASSWORD: &str = "Zollbrücke 7";
+pub(crate) const PASSWORD: &str = "Zollbrücke 7";
 
 /// A running server; ended when dropped. Its folder holds `home/outbox`, `ca.pem` and `other.pem`.
-pub(super) struct Ftpd {
+pub(crate) struct Ftpd {
     folder: tempfile::TempDir,
     child: Child,
-    pub(super) port: u16,
+    pub(crate) port: u16,
 }
 
 impl Ftpd {
     /// `options`: `explicit`, `implicit` or `off`, and `nofacts` for a server that knows no MLSD.
-    pub(super) fn start(options: &[&str]) -> Ftpd {
+    pub(crate) fn start(options: &[&str]) -> Ftpd {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(folder.path().join("home/outbox")).unwrap();
         certificates(folder.path());
@@ -30,18 +30,18 @@ impl Ftpd {
         Ftpd { folder, child, port }
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// Puts a file into the outbox, whole.
-    pub(super) fn deliver(&self, name: &str, content: &[u8]) {
+    pub(crate) fn deliver(&self, name: &str, content: &[u8]) {
         std::fs::write(self.path("delivery"), content).unwrap();
         std::fs::rename(self.path("delivery"), self.path("home/outbox").join(name)).unwrap();
     }
 
     /// Names in a folder of the server.
-    pub(super) fn listing(&self, folder: &str) -> Vec<String> {
+    pub(crate) fn listing(&self, folder: &str) -> Vec<String> {
         let Ok(entries) = std::fs::read_dir(self.path("home").join(folder)) else { return Vec::new() };
         let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
@@ -49,13 +49,13 @@ impl Ftpd {
     }
 
     /// What data connections suffer from now on.
-    pub(super) fn limit(&self, limits: &str) {
+    pub(crate) fn limit(&self, limits: &str) {
         std::fs::write(self.path("limits.new"), limits).unwrap();
         std::fs::rename(self.path("limits.new"), self.path("limits")).unwrap();
     }
 
     /// The backend's settings.
-    pub(super) fn backend(&self, more: &str) -> String {
+    pub(crate) fn backend(&self, more: &str) -> String {
         format!(
             "[backends.erp.ftps]\nhost = \"127.0.0.1\"\nport = {}\nusername = \"erp\"\n\
              password = {{ file = \"secret\" }}\ninbox = \"/outbox\"\nstable_for = \"0s\"\n{more}\n",
@@ -64,7 +64,7 @@ impl Ftpd {
     }
 
     /// The line that trusts the server.
-    pub(super) fn ca(&self, name: &str) -> String {
+    pub(crate) fn ca(&self, name: &str) -> String {
         format!("ca = \"{}\"", self.path(name).display())
     }
 }

@@ -2,15 +2,15 @@
 //! other side misbehaves.
 
 mod crowded;
-mod ftpd;
+pub(crate) mod ftpd;
 mod ftps;
 mod kill;
 mod local;
 mod many;
-mod proxy;
+pub(crate) mod proxy;
 mod rules;
 mod sftp;
-mod sshd;
+pub(crate) mod sshd;
 
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;

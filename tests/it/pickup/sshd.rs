@@ -7,25 +7,25 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// The password that lets in where the server was started with one.
-pub(super) const PASSWORD: &str = "Zollbrücke 7";
+pub(crate) const PASSWORD: &str = "Zollbrücke 7";
 
 /// A running sshd; ended when dropped. Its folder holds `outbox`, the private key `user` and `known_hosts`.
-pub(super) struct Sshd {
+pub(crate) struct Sshd {
     folder: tempfile::TempDir,
     child: Child,
     /// Whether it was started by root for somebody who is not.
     is_privileged: bool,
-    pub(super) port: u16,
-    pub(super) user: String,
+    pub(crate) port: u16,
+    pub(crate) user: String,
 }
 
 impl Sshd {
-    pub(super) fn start() -> Sshd {
+    pub(crate) fn start() -> Sshd {
         Sshd::with(false)
     }
 
     /// One that knows [`PASSWORD`] of root: it is started where it sees another /etc/shadow, which takes root.
-    pub(super) fn with_password() -> Sshd {
+    pub(crate) fn with_password() -> Sshd {
         Sshd::with(true)
     }
 
@@ -79,18 +79,18 @@ impl Sshd {
         sshd
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// Puts a file into the outbox, whole.
-    pub(super) fn deliver(&self, name: &str, content: &[u8]) {
+    pub(crate) fn deliver(&self, name: &str, content: &[u8]) {
         std::fs::write(self.path("delivery"), content).unwrap();
         std::fs::rename(self.path("delivery"), self.path("outbox").join(name)).unwrap();
     }
 
     /// Names in a folder of the server.
-    pub(super) fn listing(&self, folder: &str) -> Vec<String> {
+    pub(crate) fn listing(&self, folder: &str) -> Vec<String> {
         let Ok(entries) = std::fs::read_dir(self.path(folder)) else { return Vec::new() };
         let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
@@ -98,13 +98,13 @@ impl Sshd {
     }
 
     /// The fingerprint of one of the keys, as ssh-keygen says it.
-    pub(super) fn fingerprint(&self, key: &str) -> String {
+    pub(crate) fn fingerprint(&self, key: &str) -> String {
         let said = words("ssh-keygen", &["-lf", self.path(&format!("{key}.pub")).to_str().unwrap()]);
         said.split(' ').nth(1).unwrap().to_owned()
     }
 
     /// The backend's settings by key, for a port that may be another than the server's own.
-    pub(super) fn backend(&self, port: u16, more: &str) -> String {
+    pub(crate) fn backend(&self, port: u16, more: &str) -> String {
         format!(
             "[backends.erp.sftp]\nhost = \"127.0.0.1\"\nport = {port}\nusername = \"{}\"\ninbox = \"{}\"\n\
              stable_for = \"0s\"\n{more}\n",
@@ -114,7 +114,7 @@ impl Sshd {
     }
 
     /// The lines that let in and trust.
-    pub(super) fn trusted(&self) -> String {
+    pub(crate) fn trusted(&self) -> String {
         let key = self.path("user");
         format!("private_key = \"{}\"\nhost_key = \"{}\"", key.display(), self.fingerprint("host"))
     }
@@ -130,7 +130,7 @@ impl Drop for Sshd {
 }
 
 /// A program run as root: by sudo where we are not.
-pub(super) fn root(program: &str) -> Command {
+pub(crate) fn root(program: &str) -> Command {
     if words("id", &["-u"]) == "0" {
         return Command::new(program);
     }
@@ -140,7 +140,7 @@ pub(super) fn root(program: &str) -> Command {
 }
 
 /// Makes or changes a key.
-pub(super) fn keygen(arguments: &[&str]) {
+pub(crate) fn keygen(arguments: &[&str]) {
     let made = Command::new("ssh-keygen").args(arguments).output().unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 }

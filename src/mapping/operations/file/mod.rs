@@ -13,7 +13,7 @@ use super::input::{InputFault, MOST_FAULTS};
 use super::keys::FILE;
 use super::steps::Scope;
 use super::{Given, NotARequest, WriteOperation, WriteRequest};
-use record::{Compiler, From, Part, Text};
+use record::{Compiler, Element, From, Part, Text};
 
 /// The longest name of a file, in bytes: what file systems hold, with room for what stands in front of it on the way.
 const LONGEST_NAME: usize = 200;
@@ -27,7 +27,8 @@ pub struct FileWrite {
     name: Text,
     /// The empty file that announces it.
     done_file: Option<Text>,
-    records: Vec<Part>,
+    /// A record, or a list of them.
+    records: Part,
     layout: Decoder,
 }
 
@@ -177,11 +178,15 @@ impl FileWrite {
         match self.made(&given).err().and_then(|fault| fault.from) {
             None => Ok(()),
             Some(From::Key) => Err(NotARequest::Key),
-            Some(From::Body(_)) => Err(NotARequest::Body(self.faults(&given))),
+            Some(From::Body(_)) => match self.faults(&given) {
+                // No other value would help: it is the mapping's fault.
+                faults if faults.is_empty() => Ok(()),
+                faults => Err(NotARequest::Body(faults)),
+            },
         }
     }
 
-    /// All values that the layout cannot hold, as far as it tells: one a record, up to [`MOST_FAULTS`].
+    /// All values that the layout cannot hold, up to [`MOST_FAULTS`].
     fn faults(&self, given: &Given<'_>) -> Vec<InputFault> {
         let mut faults: Vec<InputFault> = Vec::new();
         let mut note = |fault: Fault| {
@@ -195,9 +200,8 @@ impl FileWrite {
         if let Some(mut encoder) = self.layout.encoder() {
             let mut out = Vec::new();
             let judged = self.each_record(given, |part, element, json| {
-                out.clear();
-                if let Err(fault) = encode(&mut encoder, json, &mut out) {
-                    note(fault_of(part, element, fault));
+                for (fault, _) in all_of(&mut encoder, json, &mut out).into_iter().filter(|(_, helps)| *helps) {
+                    note(fault_of(given, part, element, fault));
                 }
                 Ok(())
             });
@@ -211,13 +215,37 @@ impl FileWrite {
         faults
     }
 
+    /// What is wrong with the file whatever callers send, as far as one of some values shows: fields that the layout has
+    /// not, or that it wants and has not got.
+    fn doubts(&self, given: &Given<'_>) -> Vec<String> {
+        let mut said = Vec::new();
+        let Some(mut encoder) = self.layout.encoder() else { return said };
+        let (mut out, mut is_whole) = (Vec::new(), true);
+        let judged = self.each_record(given, |part, element, json| {
+            for (fault, helps) in all_of(&mut encoder, json, &mut out) {
+                is_whole = false;
+                let from = part.from(given, &fault.pointer, element);
+                let told = of_record(&fault);
+                if (from.is_none() || !helps) && !said.contains(&told) {
+                    said.push(told);
+                }
+            }
+            Ok(())
+        });
+        judged.unwrap_or_default();
+        if is_whole && let Err(fault) = encoder.finish(&mut out) {
+            said.push(fault.to_string());
+        }
+        said
+    }
+
     fn made(&self, given: &Given<'_>) -> Result<Vec<WrittenFile>, Fault> {
         let name = named(&self.name, given)?;
         let only_read = || Fault { from: None, said: "the layout is one that is only read".to_owned() };
         let mut encoder = self.layout.encoder().ok_or_else(only_read)?;
         let mut content = Vec::new();
         self.each_record(given, |part, element, json| {
-            encode(&mut encoder, json, &mut content).map_err(|fault| fault_of(part, element, fault))
+            encode(&mut encoder, json, &mut content).map_err(|fault| fault_of(given, part, element, fault))
         })?;
         encoder.finish(&mut content).map_err(|fault| Fault { from: None, said: fault.to_string() })?;
         let mut files = vec![WrittenFile { name, content }];
@@ -236,14 +264,61 @@ impl FileWrite {
     fn each_record(
         &self,
         given: &Given<'_>,
-        mut hand: impl FnMut(&Part, Option<usize>, &str) -> Result<(), Fault>,
+        mut hand: impl FnMut(&Part, Element<'_>, &str) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
-        for part in &self.records {
-            for (element, json) in part.records(given) {
-                hand(part, element, &json)?;
-            }
+        let (mut records, mut json) = (Vec::new(), String::new());
+        self.records.list(given, None, &mut records);
+        for (part, element) in records {
+            json.clear();
+            part.write(given, element, &mut json);
+            hand(part, element, &json)?;
         }
         Ok(())
+    }
+}
+
+/// Every value of a record that the layout cannot hold, each with whether another one would help. The layout tells of the
+/// first; the others show when that has a value that it takes.
+fn all_of(encoder: &mut Encoder<'_>, json: &str, out: &mut Vec<u8>) -> Vec<(EncodeFault, bool)> {
+    let mut faults: Vec<(EncodeFault, bool)> = Vec::new();
+    let Ok(mut record) = Json::parse(json) else { return faults };
+    let mut open = encoder.record(&record, out).err();
+    while let Some(fault) = open.take() {
+        let pointer = fault.pointer.clone();
+        if faults.len() >= MOST_FAULTS || faults.iter().any(|(known, _)| known.pointer == pointer) {
+            break;
+        }
+        let mut helps = true;
+        for stand_in in
+            [Some(Json::Null), Some(Json::Text("".into())), Some(Json::Number("0")), Some(Json::Number("1")), None]
+        {
+            helps = stand_in.is_some();
+            if !record.replace(&pointer, stand_in) {
+                helps = false;
+                break;
+            }
+            match encoder.record(&record, out) {
+                Ok(()) => break,
+                Err(fault) if fault.pointer == pointer => {}
+                Err(fault) => {
+                    open = Some(fault);
+                    break;
+                }
+            }
+        }
+        faults.push((fault, helps));
+    }
+    out.clear();
+    faults
+}
+
+impl WriteOperation {
+    /// What is wrong with the file that it is, whatever callers send, as far as that shows beforehand.
+    pub fn doubts_of_file(&self) -> Vec<String> {
+        let Some(file) = &self.file else { return Vec::new() };
+        let key = self.key.iter().map(|(_, rules)| rules.sample()).collect();
+        let request = WriteRequest { values: self.input.sample(), key, canonical: String::new() };
+        file.doubts(&self.given(&request, SOME_ID, SOME_ID, "client"))
     }
 }
 
@@ -257,17 +332,20 @@ fn encode(encoder: &mut Encoder<'_>, json: &str, out: &mut Vec<u8>) -> Result<()
 }
 
 /// A fault of the layout as one of what was sent.
-fn fault_of(part: &Part, element: Option<usize>, fault: EncodeFault) -> Fault {
-    let from = match (part.array(), element) {
-        (Some((array, item)), Some(index)) => item.from(&fault.pointer, Some((array, index))),
-        _ => part.from(&fault.pointer, None),
-    };
-    let EncodeFault { pointer, expected, found } = fault;
+fn fault_of(given: &Given<'_>, part: &Part, element: Element<'_>, fault: EncodeFault) -> Fault {
+    let from = part.from(given, &fault.pointer, element);
     let said = match from {
-        Some(From::Body(_)) => format!("expected {expected}, found {found}"),
-        _ => format!("the record of the file at {pointer}: expected {expected}, found {found}"),
+        Some(From::Body(_)) => format!("expected {}, found {}", fault.expected, fault.found),
+        _ => of_record(&fault),
     };
     Fault { from, said }
+}
+
+/// A fault of the layout in a sentence that says where in the record it is.
+fn of_record(fault: &EncodeFault) -> String {
+    let EncodeFault { pointer, expected, found } = fault;
+    let place = if pointer.is_empty() { String::new() } else { format!(", at {pointer}") };
+    format!("in its record{place}: expected {expected}, found {found}")
 }
 
 /// A name that is one part of a path, on whatever system it is read, and of no file that is hidden.

@@ -22,8 +22,9 @@ const ITEM: &str = "item";
 #[derive(Clone, Debug)]
 pub(super) enum Part {
     Object(Vec<(String, Part)>),
+    /// A list; what is a list in it is a part of it.
     Array(Vec<Part>),
-    /// One for each element of an array of the body.
+    /// A list of what each element of an array of the body makes.
     Each(String, Box<Part>),
     /// The same each time, as JSON.
     Constant(String),
@@ -58,29 +59,17 @@ pub(super) struct Compiler<'c, 's> {
 }
 
 impl Compiler<'_, '_> {
-    /// The records: one, or those of an array. `None` after a fault was reported.
-    pub(super) fn records(&mut self, node: &Node) -> Option<Vec<Part>> {
-        let Some(nodes) = node.as_array() else { return Some(vec![self.record(node)?]) };
-        let mut parts = Vec::new();
-        for node in nodes {
-            parts.push(self.record(node)?);
-        }
-        if parts.is_empty() {
+    /// The records of a file: one, or those of an array. `None` after a fault was reported.
+    pub(super) fn records(&mut self, node: &Node) -> Option<Part> {
+        let part = self.part(node, None, 1)?;
+        if matches!(&part, Part::Array(parts) if parts.is_empty()) {
             return self.fail(node, "there is no record".to_owned(), None);
         }
-        Some(parts)
-    }
-
-    fn record(&mut self, node: &Node) -> Option<Part> {
-        let help = "write a table: the names of the layout, and what stands there";
-        if node.as_table().is_none() {
-            return self.fail(node, format!("a record is a table, found {}", node.kind()), Some(help.to_owned()));
+        if !part.is_of_tables() {
+            let help = "write a table: the names of the layout, and what stands there".to_owned();
+            return self.fail(node, "each record is a table".to_owned(), Some(help));
         }
-        match self.part(node, None, 1)? {
-            part @ Part::Object(_) => Some(part),
-            Part::Each(array, item) if matches!(*item, Part::Object(_)) => Some(Part::Each(array, item)),
-            _ => self.fail(node, "each of these records is a table".to_owned(), Some(help.to_owned())),
-        }
+        Some(part)
     }
 
     fn part(&mut self, node: &Node, array: Option<&str>, depth: usize) -> Option<Part> {
@@ -124,7 +113,8 @@ impl Compiler<'_, '_> {
             return self.fail(each, format!("`{EACH}` names an array of the body, found {}", each.kind()), None);
         };
         if let Some(outer) = outer {
-            let message = format!("it lies within the elements of `{outer}`: arrays of the body have no arrays in them");
+            let message =
+                format!("it lies within the elements of `{outer}`: arrays of the body have no arrays in them");
             return self.fail(each, message, None);
         }
         if !matches!(self.scope.input.find(array).map(|field| &field.kind), Some(InputKind::Each { .. })) {
@@ -178,7 +168,8 @@ impl Compiler<'_, '_> {
 
 impl Text {
     /// With the values of its places; an absent one is nothing.
-    pub(super) fn written(&self, given: &Given<'_>, element: Option<&InputValues>) -> String {
+    pub(super) fn written(&self, given: &Given<'_>, element: Element<'_>) -> String {
+        let element = values(given, element);
         let mut text = String::new();
         for piece in &self.0 {
             match piece {
@@ -195,7 +186,7 @@ impl Text {
     }
 
     /// Where the first of its values came from that a caller can do something about.
-    pub(super) fn from(&self, element: Option<(&str, usize)>) -> Option<From> {
+    pub(super) fn from(&self, element: Element<'_>) -> Option<From> {
         self.0.iter().find_map(|piece| match piece {
             Piece::Plain(_) => None,
             Piece::Place(origin) => from(origin, element),
@@ -203,7 +194,7 @@ impl Text {
     }
 }
 
-fn from(origin: &Origin, element: Option<(&str, usize)>) -> Option<From> {
+fn from(origin: &Origin, element: Element<'_>) -> Option<From> {
     let below = |path: &[String]| -> String {
         path.iter().map(|step| format!("/{}", step.replace('~', "~0").replace('/', "~1"))).collect()
     };
@@ -217,34 +208,31 @@ fn from(origin: &Origin, element: Option<(&str, usize)>) -> Option<From> {
     }
 }
 
+/// An element of an array of the body: the array's name, and the index.
+pub(super) type Element<'p> = Option<(&'p str, usize)>;
+
+/// What a caller has sent as this element.
+fn values<'g>(given: &Given<'g>, element: Element<'_>) -> Option<&'g InputValues> {
+    let (array, index) = element?;
+    given.request.values.elements(array).get(index)
+}
+
 impl Part {
-    /// The records that it is, as JSON, each with the index of the element that it is made of.
-    pub(super) fn records(&self, given: &Given<'_>) -> Vec<(Option<usize>, String)> {
-        let write = |part: &Part, element| {
-            let mut out = String::new();
-            part.write(given, element, &mut out);
-            out
-        };
+    /// What it is as elements of a list, in order, each with the element of the body that it is made of.
+    pub(super) fn list<'p>(&'p self, given: &Given<'_>, element: Element<'p>, out: &mut Vec<(&'p Part, Element<'p>)>) {
         match self {
+            Part::Array(parts) => parts.iter().for_each(|part| part.list(given, element, out)),
             Part::Each(array, item) => {
-                let elements = given.request.values.elements(array).iter().enumerate();
-                elements.map(|(index, element)| (Some(index), write(item, Some(element)))).collect()
+                for index in 0..given.request.values.elements(array).len() {
+                    item.list(given, Some((array, index)), out);
+                }
             }
-            part => vec![(None, write(part, None))],
+            part => out.push((part, element)),
         }
     }
 
-    fn write(&self, given: &Given<'_>, element: Option<&InputValues>, out: &mut String) {
-        let list = |parts: &mut dyn Iterator<Item = (&Part, Option<&InputValues>)>, out: &mut String| {
-            out.push('[');
-            for (number, (part, element)) in parts.enumerate() {
-                if number > 0 {
-                    out.push(',');
-                }
-                part.write(given, element, out);
-            }
-            out.push(']');
-        };
+    /// It as JSON.
+    pub(super) fn write(&self, given: &Given<'_>, element: Element<'_>, out: &mut String) {
         match self {
             Part::Object(members) => {
                 out.push('{');
@@ -258,20 +246,26 @@ impl Part {
                 }
                 out.push('}');
             }
-            Part::Array(parts) => list(&mut parts.iter().map(|part| (part, element)), out),
-            Part::Each(array, item) => {
-                let elements = given.request.values.elements(array);
-                list(&mut elements.iter().map(|element| (&**item, Some(element))), out);
+            Part::Array(_) | Part::Each(..) => {
+                let mut elements = Vec::new();
+                self.list(given, element, &mut elements);
+                out.push('[');
+                for (number, (part, element)) in elements.into_iter().enumerate() {
+                    if number > 0 {
+                        out.push(',');
+                    }
+                    part.write(given, element, out);
+                }
+                out.push(']');
             }
             Part::Constant(json) => out.push_str(json),
-            Part::Value(origin) => value(&origin.value(given, element), out),
+            Part::Value(origin) => value(&origin.value(given, values(given, element)), out),
             Part::Text(text) => out.push_str(&Value::from(text.written(given, element)).to_string()),
         }
     }
 
-    /// Where the value at a JSON pointer below it came from, as far as a caller can do something about it. `element` is the
-    /// one of an array that the part is written for.
-    pub(super) fn from(&self, pointer: &str, element: Option<(&str, usize)>) -> Option<From> {
+    /// Where the value at a JSON pointer below it came from, as far as a caller can do something about it.
+    pub(super) fn from(&self, given: &Given<'_>, pointer: &str, element: Element<'_>) -> Option<From> {
         let (step, rest) = match pointer.strip_prefix('/') {
             Some(below) => {
                 let (step, _) = below.split_once('/').unwrap_or((below, ""));
@@ -279,23 +273,32 @@ impl Part {
             }
             None => ("", ""),
         };
-        let name = step.replace("~1", "/").replace("~0", "~");
         match self {
-            Part::Object(members) => members.iter().find(|(own, _)| *own == name)?.1.from(rest, element),
-            Part::Array(parts) => parts.get(step.parse::<usize>().ok()?)?.from(rest, element),
+            Part::Object(members) => {
+                let name = step.replace("~1", "/").replace("~0", "~");
+                members.iter().find(|(own, _)| *own == name)?.1.from(given, rest, element)
+            }
+            // Of the list as a whole: too many elements, or too few.
             Part::Each(array, _) if step.is_empty() => Some(From::Body(format!("/{array}"))),
-            Part::Each(array, item) => item.from(rest, Some((array, step.parse().ok()?))),
+            Part::Array(_) | Part::Each(..) => {
+                let mut elements = Vec::new();
+                self.list(given, element, &mut elements);
+                let (part, element) = elements.get(step.parse::<usize>().ok()?)?;
+                part.from(given, rest, *element)
+            }
             Part::Constant(_) => None,
             Part::Value(origin) => from(origin, element),
             Part::Text(text) => text.from(element),
         }
     }
 
-    /// The array that it is written for, where it is a record for each of its elements.
-    pub(super) fn array(&self) -> Option<(&str, &Part)> {
+    /// Whether every element of the list that it is is a table.
+    fn is_of_tables(&self) -> bool {
         match self {
-            Part::Each(array, item) => Some((array, item)),
-            _ => None,
+            Part::Object(_) => true,
+            Part::Array(parts) => parts.iter().all(Part::is_of_tables),
+            Part::Each(_, item) => item.is_of_tables(),
+            Part::Constant(_) | Part::Value(_) | Part::Text(_) => false,
         }
     }
 }
