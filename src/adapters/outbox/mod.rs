@@ -17,7 +17,9 @@ mod remote;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::io;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -115,6 +117,18 @@ pub struct Prepared {
     names: Vec<String>,
 }
 
+/// The handovers that are worked on in this process. An outbox is made anew with each reload, and ids are nobody else's.
+static AT_WORK: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
+
+/// That a handover is worked on.
+pub struct Turn(String);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        AT_WORK.lock().remove(&self.0);
+    }
+}
+
 /// Why a handover did not go through.
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
@@ -137,14 +151,19 @@ impl Outbox {
     }
 
     /// Writes the files where nobody looks for them, under the handover's id, which no other has. Nothing of it has appeared
-    /// when this fails. One that was prepared before is taken up as it is.
+    /// when this fails. One that was prepared before and of which nothing has appeared is taken up as it is.
     pub fn prepare(&self, permit: &Permit, id: &str, files: &[Outgoing]) -> Result<Prepared, OutboxError> {
         self.call(permit, |mut shelf| {
             shelf.make_work()?;
             self.clear(&mut *shelf);
             let names = match receipt(&mut *shelf, id)? {
-                Some(names) => names,
-                None => {
+                Some(names) if left(&mut *shelf, id, &names)?.iter().all(|left| *left) => names,
+                found => {
+                    if found.is_some() {
+                        // It has appeared, and somebody has found that the backend has nothing of it.
+                        shelf.remove(&receipt_of(id))?;
+                        shelf.settle()?;
+                    }
                     for (number, file) in files.iter().enumerate() {
                         shelf.write(&part(id, number), &file.content)?;
                     }
@@ -157,6 +176,12 @@ impl Outbox {
             };
             Ok(Prepared { shelf, id: id.to_owned(), names })
         })
+    }
+
+    /// The turn to work on a handover; `None` while somebody in this process has it. A thread that waits for a share has it
+    /// until that answers, long after everybody has given it up: what it does then must not come between.
+    pub fn turn(&self, id: &str) -> Option<Turn> {
+        AT_WORK.lock().insert(id.to_owned()).then(|| Turn(id.to_owned()))
     }
 
     /// Has the files appear, one after the other. Answers their names.
@@ -184,10 +209,7 @@ impl Outbox {
     pub fn look(&self, permit: &Permit, id: &str) -> Result<Option<Vec<String>>, OutboxError> {
         self.call(permit, |mut shelf| {
             let Some(names) = receipt(&mut *shelf, id)? else { return Err(Ended::Untraced) };
-            let mut left = Vec::new();
-            for number in 0..names.len() {
-                left.push(shelf.has(&part(id, number))?);
-            }
+            let left = left(&mut *shelf, id, &names)?;
             if left.iter().all(|left| *left) {
                 return Ok(None);
             }
@@ -350,6 +372,11 @@ fn end(call: Call<'_>, error: Option<&OutboxError>) {
 /// The name of a handover's file in the work folder.
 fn part(id: &str, number: usize) -> String {
     format!("{id}.{number}")
+}
+
+/// Which of a handover's files are in the work folder still.
+fn left(shelf: &mut dyn Shelf, id: &str, names: &[String]) -> Result<Vec<bool>, Fault> {
+    (0..names.len()).map(|number| shelf.has(&part(id, number))).collect()
 }
 
 /// The name of a handover's receipt.

@@ -292,6 +292,19 @@ async fn what_is_kept_elsewhere_goes_and_what_is_given_up_is_taken_back() {
     assert_eq!(outbox.look(&permit, "3").unwrap(), None);
     outbox.withdraw(&permit, "3").unwrap();
     assert_eq!(left(&place), Vec::<String>::new());
+    // It has appeared, and a person has found that the backend has nothing of it: it is begun anew, as a whole.
+    let prepared = outbox.prepare(&permit, "4", &files).unwrap();
+    outbox.deliver(&permit, prepared).unwrap();
+    take(&place);
+    let prepared = outbox.prepare(&permit, "4", &files).unwrap();
+    outbox.deliver(&permit, prepared).unwrap();
+    take(&place);
+    assert_eq!(place.0.lock().taken.len(), 8);
+    // One at a time, whoever asks.
+    let turn = outbox.turn("4");
+    assert!(turn.is_some() && Outbox::new(place.clone()).turn("4").is_none() && outbox.turn("5").is_some());
+    drop(turn);
+    assert!(outbox.turn("4").is_some());
     // Of what there is no trace of nothing is concluded: it may be another folder that is mounted there.
     assert!(matches!(outbox.look(&permit, "3"), Err(OutboxError::Untraced { .. })));
     place.0.lock().work = None;

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use tokio::sync::Mutex as Turn;
 
 use super::call;
 use crate::adapters::Finding;
@@ -41,8 +40,6 @@ pub(super) struct Door {
     /// Why there are no files to hand over.
     fault: Option<String>,
     timeout: Duration,
-    /// Held by whatever works on it: a share that does not answer may do so long after its time is over.
-    turn: Arc<Turn<()>>,
     prepared: Mutex<Option<Prepared>>,
     metrics: Arc<Metrics>,
     backend: String,
@@ -66,7 +63,6 @@ impl Door {
             files: files.into(),
             fault,
             timeout: timeout.unwrap_or(USUAL),
-            turn: Arc::default(),
             prepared: Mutex::default(),
             metrics,
             backend,
@@ -84,7 +80,7 @@ impl Door {
         certainty: Certainty,
         work: impl FnOnce(&Outbox, &Permit) -> T + Send + 'static,
     ) -> Result<(Permit, T), SqlError> {
-        let Ok(turn) = Arc::clone(&self.turn).try_lock_owned() else {
+        let Some(turn) = self.outbox.turn(&self.id) else {
             let message = "an earlier try still waits for the outbox";
             return Err(self.error(SqlErrorKind::Timeout, message, certainty));
         };
@@ -221,7 +217,7 @@ impl Database for Door {
     /// Nobody outside of this process works on it, and what moves cannot move again.
     async fn ended(&self, permit: Permit, _: Fence) -> Result<Ended, SqlError> {
         drop(permit);
-        Ok(if self.turn.try_lock().is_ok() { Ended::Yes } else { Ended::No })
+        Ok(if self.outbox.turn(&self.id).is_some() { Ended::Yes } else { Ended::No })
     }
 
     fn kept(&self) {

@@ -91,17 +91,17 @@ impl Operate {
         let request = Arc::new(request);
         let (database, told) = door.open(&self.bridge, &write, &request, &operation);
         Ok(Job {
-            write,
             request,
             gate: Arc::clone(&backend.gate),
             database,
             told,
             place: place_of(&operation),
             manner: Manner::Patient,
-            // Under another mapping it may have been tried without one.
             timing: Arc::default(),
             goes_unlocked: Arc::default(),
-            is_fenced: operation.attempts == 0 || operation.asked.mapping == hash,
+            // Under another mapping it may have been tried without one. A file needs none: what is left of it tells.
+            is_fenced: operation.attempts == 0 || operation.asked.mapping == hash || write.file().is_some(),
+            write,
             reference: reference::of(&operation.asked).into_owned(),
             barred,
             operation,

@@ -68,3 +68,31 @@ fn another_folder_proves_nothing() {
         assert_eq!(running.outbox().len(), 1, "{point}");
     }
 }
+
+/// A person has found that the backend has nothing of a write, whether it was handed over or not: the same key begins it anew,
+/// as a whole.
+#[test]
+fn what_a_person_has_found_not_done_is_begun_anew() {
+    for (point, files) in [("running", 1), ("answered", 2)] {
+        let running = start(site(FOLDERS, ORDERS), Some(point));
+        let halted = running.site.path("halted");
+        running.send_and_leave("a", BODY, || halted.exists());
+        let (outbox, away) = (running.site.path("outbox"), running.site.path("away"));
+        let taken = running.outbox().len();
+        for (name, _) in running.outbox() {
+            std::fs::remove_file(outbox.join(name)).unwrap();
+        }
+        std::fs::rename(&outbox, &away).unwrap();
+        let running = running.kill_and_restart();
+        running.service.until(|| (running.operations()[0]["state"] == "unknown").then_some(()));
+        let id = running.operations()[0]["id"].as_str().unwrap().to_owned();
+        let resolved =
+            running.site.run(&["operations", "resolve", &id, "--not-done", "--reason", "the ERP has nothing"]);
+        assert!(resolved.status.success(), "{resolved:?}");
+        std::fs::rename(&away, &outbox).unwrap();
+        let done = || Some(running.create("a", BODY)).filter(|answer| answer.status == 201);
+        running.service.until(done);
+        assert_eq!(running.outbox(), [(format!("new-{id}.csv"), CONTENT.to_owned())], "{point}");
+        assert_eq!(taken + 1, files, "{point}");
+    }
+}
