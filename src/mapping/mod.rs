@@ -67,7 +67,7 @@ pub use exposure::{
     ExposedRelation, Exposure, FieldType, Fraction, Mode, Offset, QueryField, RelationLink, Retirement,
 };
 pub use operations::{
-    BodyMember, Bound, Brought, ExposedOperation, Given, InputFault, KnownProblem, MOST_FAULTS, NotARequest,
+    BodyMember, Bound, Brought, ExposedOperation, Given, InputFault, KnownProblem, MOST_FAULTS, NotARequest, OfCaller,
     ReadyAction, ReadyStep, Said, ServiceCall, ServiceLook, ServiceWrite, TEXT_PATTERNS, Verb, WriteOperation,
     WriteRequest,
 };

@@ -47,7 +47,7 @@ pub use problems::KnownProblem;
 pub(super) use rules::{of_key as rule_of, written as written_field};
 pub use said::Said;
 pub(super) use scalar::Scalar;
-pub use soap::{ServiceCall, ServiceLook, ServiceWrite};
+pub use soap::{OfCaller, ServiceCall, ServiceLook, ServiceWrite};
 pub use steps::{ReadyAction, ReadyStep};
 
 /// Names that paths below a record have a meaning for already.
@@ -313,8 +313,8 @@ fn operation(name: &str, node: &Node, around: &Surroundings<'_>) -> Option<Write
             around.faults.push(fault.help("bind it in a statement, or leave it out of `body`"));
         }
     }
-    if let Some(called) = &called {
-        called.tell(&mut input, key_rules.as_deref_mut().unwrap_or_default());
+    for call in called.iter().chain(look.as_ref().map(|look| &look.call)) {
+        call.tell(&mut input, key_rules.as_deref_mut().unwrap_or_default());
     }
     let problems = problems::compile(&table, around.faults);
     if backend.is_none() && around.faults.len() == before {
