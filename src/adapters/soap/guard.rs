@@ -8,6 +8,8 @@
 //! as long as none of them takes the secret: then each has one try of its own before it is left alone as the first is. Once
 //! one has taken it, the others' refusals are their own, and count for them alone.
 //!
+//! A person may ask for a try although it is left alone ([`Guard::ask`]): that lets one call through, and no second one.
+//!
 //! It is known for the whole process: backends at the same host with the same account know it together, and a reload forgets
 //! nothing. Another secret is another account.
 
@@ -55,6 +57,8 @@ struct Known {
     refused: Option<Refused>,
     /// What was said the last time.
     said: String,
+    /// A person wants one call to try it although it is left alone.
+    is_asked_for: bool,
 }
 
 /// What an operation has said of it.
@@ -161,29 +165,33 @@ impl Guard {
 
     /// The right to send it with a call of this operation, waiting until then at most for whoever tries it first.
     pub(super) async fn enter(self: &Arc<Self>, operation: &str, until: Instant) -> Result<Turn, Barred> {
-        if self.known.lock().trust(operation)? == Trust::Good {
+        if self.known.lock().trust(operation, true)? == Trust::Good {
             return Ok(self.turn(operation, None));
         }
         let limit = until.min(Instant::now() + PATIENCE);
         let flight = timeout_at(limit, Arc::clone(&self.flight).lock_owned()).await.ok();
-        let trust = self.known.lock().trust(operation)?;
-        match (trust, flight) {
+        let mut known = self.known.lock();
+        match (known.trust(operation, true)?, flight) {
             (Trust::Good, _) => Ok(self.turn(operation, None)),
-            (_, Some(flight)) => Ok(self.turn(operation, Some(flight))),
+            (trust, Some(flight)) => {
+                // One try for each time that a person asks, also where its time had come.
+                known.is_asked_for &= trust != Trust::Doubted;
+                Ok(self.turn(operation, Some(flight)))
+            }
             // A call that takes long says nothing against it.
             (Trust::New, None) => Ok(self.turn(operation, None)),
             (Trust::Doubted, None) => Err(Barred::Late),
         }
     }
 
-    /// The same, if it can be had at once.
+    /// The same, if it can be had at once; for a look, which a person who asks for a try does not mean.
     pub(super) fn enter_now(self: &Arc<Self>, operation: &str) -> Result<Turn, Barred> {
-        if self.known.lock().trust(operation)? == Trust::Good {
+        if self.known.lock().trust(operation, false)? == Trust::Good {
             return Ok(self.turn(operation, None));
         }
         let flight = Arc::clone(&self.flight).try_lock_owned().map_err(|_| Barred::Late)?;
         // Whoever had it may have been refused just now.
-        self.known.lock().trust(operation)?;
+        self.known.lock().trust(operation, false)?;
         Ok(self.turn(operation, Some(flight)))
     }
 
@@ -195,6 +203,17 @@ impl Guard {
     pub(super) fn refused_until(&self) -> Option<Instant> {
         let known = self.known.lock();
         known.refused.map(Refused::until)
+    }
+
+    /// Whether it is left alone, be it by one operation.
+    pub(super) fn is_left_alone(&self) -> bool {
+        self.known.lock().is_left_alone()
+    }
+
+    /// Lets one call try it at once where it is left alone.
+    pub(super) fn ask(&self) {
+        let mut known = self.known.lock();
+        known.is_asked_for = known.is_left_alone();
     }
 }
 
@@ -233,8 +252,14 @@ impl Known {
         self.operations.values().any(|at| at.is_taken)
     }
 
-    /// What one may think of it for this operation, unless it is left alone.
-    fn trust(&self, operation: &str) -> Result<Trust, Barred> {
+    fn is_left_alone(&self) -> bool {
+        let own = self.operations.values().filter_map(|at| at.refused);
+        own.chain(self.refused).any(|refused| Instant::now() < refused.until())
+    }
+
+    /// What one may think of it for this operation, unless it is left alone: also where a person asks for a try, which is for a
+    /// call.
+    fn trust(&self, operation: &str, is_call: bool) -> Result<Trust, Barred> {
         let now = Instant::now();
         let here = self.operations.get(operation).copied().unwrap_or_default();
         let all = self.refused.map(|refused| {
@@ -244,7 +269,7 @@ impl Known {
             if has_own_try { refused.last + WAITS[0] } else { refused.until() }
         });
         let until = all.max(here.refused.map(Refused::until));
-        if let Some(until) = until.filter(|until| now < *until) {
+        if let Some(until) = until.filter(|until| now < *until && !(is_call && self.is_asked_for)) {
             return Err(Barred::Refused { left: until - now, said: self.said.clone() });
         }
         Ok(match here.refused.is_some() || self.refused.is_some() {
@@ -273,6 +298,7 @@ impl Known {
                 refused.times = 1;
             }
         }
+        self.is_asked_for &= self.is_left_alone();
         was_refused
     }
 
@@ -477,6 +503,73 @@ mod tests {
         pass(4).await;
         says(&guard, "a", Outcome::Refused);
         assert_eq!(left(&guard, "a"), 150);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_person_who_asks_has_it_tried_once_and_at_once() {
+        let guard = Arc::new(Guard::default());
+        let enter = |operation: &'static str| {
+            let guard = Arc::clone(&guard);
+            async move { guard.enter(operation, Instant::now() + Duration::from_secs(30)).await }
+        };
+        // Nothing is left alone: what is asked for now is no try for later.
+        guard.ask();
+        says(&guard, "a", Outcome::Refused);
+        assert!(guard.is_left_alone() && enter("a").await.is_err());
+        for seconds in [5, 150] {
+            pass(seconds).await;
+            says(&guard, "a", Outcome::Refused);
+        }
+        for _ in 0..3 {
+            guard.ask();
+            // A look does not use it up.
+            assert!(matches!(guard.enter_now("a"), Err(Barred::Refused { .. })));
+            let turn = enter("a").await.ok().filter(|turn| turn.flight.is_some()).expect("it may try it");
+            assert!(enter("a").await.is_err(), "one alone");
+            ended(turn, Outcome::Refused);
+            assert_eq!(left(&guard, "a"), 900);
+            assert!(enter("a").await.is_err());
+        }
+        // Of two who find at the same time that it may be tried one does.
+        guard.ask();
+        let held = Arc::clone(&guard.flight).try_lock_owned().unwrap();
+        let both = [enter("a"), enter("a")].map(tokio::spawn);
+        sleep(Duration::from_secs(1)).await;
+        drop(held);
+        let mut tried = 0;
+        for one in both {
+            if let Ok(turn) = one.await.unwrap() {
+                ended(turn, Outcome::Refused);
+                tried += 1;
+            }
+        }
+        assert_eq!((tried, left(&guard, "a")), (1, 900));
+        // Whoever gave up without a word has used it up as well.
+        guard.ask();
+        drop(enter("a").await.ok().expect("it may try it"));
+        assert!(enter("a").await.is_err());
+        guard.ask();
+        ended(enter("a").await.ok().expect("it may try it"), Outcome::Taken);
+        assert!(!guard.is_left_alone() && guard.refused_until().is_none());
+        assert!(enter("a").await.is_ok_and(|turn| turn.flight.is_none()), "all of them");
+        // What one operation refuses alone.
+        (0..3).for_each(|_| says(&guard, "a", Outcome::Refused));
+        pass(5).await;
+        says(&guard, "a", Outcome::Refused);
+        pass(5).await;
+        says(&guard, "b", Outcome::Taken);
+        says(&guard, "a", Outcome::Refused);
+        assert!(guard.is_left_alone() && guard.refused_until().is_none());
+        guard.ask();
+        assert!(enter("b").await.is_ok_and(|turn| turn.flight.is_none()));
+        ended(enter("a").await.ok().expect("it may try it"), Outcome::Taken);
+        assert_eq!((left(&guard, "a"), guard.is_left_alone()), (0, false));
+        // Nothing is left of it when its time comes by itself.
+        (0..3).for_each(|_| says(&guard, "b", Outcome::Refused));
+        guard.ask();
+        pass(5).await;
+        ended(enter("b").await.ok().expect("its time has come"), Outcome::Refused);
+        assert!(enter("b").await.is_err());
     }
 
     #[test]
