@@ -435,7 +435,7 @@ impl Service {
     /// The same, with the head of its answer.
     async fn look(&self, permit: &Permit) -> Result<(Vec<String>, HeaderMap), SoapError> {
         // An account that is left alone is not needed to find out whether the service answers.
-        let turn = self.guard_of_get()?.map(|guard| guard.enter_now(&format!("GET {}", self.config.endpoint.path)));
+        let turn = self.guard_of_get()?.map(|guard| guard.enter_to_look(&format!("GET {}", self.config.endpoint.path)));
         let (mut turn, barred) = match turn {
             Some(Ok(turn)) => (Some(turn), None),
             Some(Err(barred)) => (None, Some(barred)),
