@@ -132,13 +132,6 @@ fn what_the_service_does_not_take_of_a_caller_begins_nothing() {
         }
     };
     let (erp, orders) = shop(|_, good| (true, good));
-    let of_wsdl = |mapping: &str, from: &str, to: &str| {
-        let site = site(&erp, mapping);
-        let wsdl = std::fs::read_to_string(site.path("erp.wsdl")).unwrap();
-        assert!(wsdl.contains(from));
-        site.write("erp.wsdl", wsdl.replace(from, to).as_bytes());
-        site
-    };
     let whole = format!("{MAPPING}{RECONCILE}");
     let of_call = site(&erp, &whole);
     let at = started(&of_call);
@@ -147,28 +140,26 @@ fn what_the_service_does_not_take_of_a_caller_begins_nothing() {
     assert_eq!((post(&at.0, &at.1, &"x".repeat(80), &body()).0, orders.lock().unwrap().len()), (201, 1));
     drop(at);
     // The write could be sent, but nobody could ask what became of it.
-    let (asked, count) =
-        ("name=\"GetOrderByReference\"><xs:complexType><xs:sequence><xs:element name=\"Reference\"", erp.count());
-    let short = "<xs:simpleType><xs:restriction base=\"xs:string\"><xs:pattern value=\"[A-Z]+-[0-9]{1,6}\"/></xs:restriction></xs:simpleType></xs:element>";
-    let of_look = of_wsdl(&whole, &format!("{asked} type=\"xs:string\"/>"), &format!("{asked}>{short}"));
+    let count = erp.count();
+    let of_look = with_wsdl(&erp, &whole, ASKED, &ASKED.replace(" type=\"xs:string\"/>", SHORT));
     let at = started(&of_look);
     refuses(&at, "web-1", "`Idempotency-Key` and takes a text that fits `[A-Z]+-[0-9]{1,6}`");
     assert_eq!((post(&at.0, &at.1, "WEB-1", &body()).0, erp.count()), (201, count + 1));
     drop(at);
     // Where several callers share a client, a UUID stands for the key.
-    let of_uuid = of_wsdl(&whole, "<xs:maxLength value=\"80\"/>", "<xs:maxLength value=\"20\"/>");
+    let of_uuid = with_wsdl(&erp, &whole, "<xs:maxLength value=\"80\"/>", "<xs:maxLength value=\"20\"/>");
     let (service, _) = started(&of_uuid);
     let (made, _) = of_uuid.json(&["keys", "create", "test", "--claim", "customer=A", "--scope", "*"]);
     let with_claims = made[0]["key"].as_str().unwrap().to_owned();
     service.until(|| service.get("/health/ready", &with_claims).ok());
     refuses(&(service, with_claims), "WEB-2", "a UUID in place of the `Idempotency-Key`");
     let named = MAPPING.replace("Reference = \"{idempotency_key}\"", "Reference = \"{client}\"");
-    let of_client = of_wsdl(&named, "<xs:maxLength value=\"80\"/>", "<xs:maxLength value=\"3\"/>");
+    let of_client = with_wsdl(&erp, &named, "<xs:maxLength value=\"80\"/>", "<xs:maxLength value=\"3\"/>");
     refuses(&started(&of_client), "WEB-3", "the client's name and takes at most 3 characters");
     assert_eq!(erp.count(), count + 1);
     // The id of an operation is the same length always.
     let by_id = MAPPING.replace("Reference = \"{idempotency_key}\"", "Reference = \"{operation_id}\"");
-    let of_id = of_wsdl(&by_id, "<xs:maxLength value=\"80\"/>", "<xs:maxLength value=\"35\"/>");
+    let of_id = with_wsdl(&erp, &by_id, "<xs:maxLength value=\"80\"/>", "<xs:maxLength value=\"35\"/>");
     let told = of_id.run(&["check"]);
     let told = String::from_utf8_lossy(&[told.stdout, told.stderr].concat()).into_owned();
     assert!(told.contains("the service takes at most 35 characters, and the id of an operation is a UUID"), "{told}");
@@ -198,6 +189,29 @@ fn what_the_service_does_not_take_is_a_fault_of_the_body() {
     // The key is still good.
     assert_eq!(post(&service, &key, "WEB-1", &body(80)).0, 201);
     assert_eq!(erp.count(), 1);
+    drop(service);
+    // Nor is anything sent of which the service could not be asked.
+    let asked = RECONCILE.replace("{idempotency_key}", "{reference}");
+    let site = with_wsdl(&erp, &format!("{mapping}{asked}"), ASKED, &ASKED.replace(" type=\"xs:string\"/>", SHORT));
+    let (service, key) = started(&site);
+    let (status, problem) = post(&service, &key, "WEB-2", &body(4));
+    assert_eq!((status, &problem["errors"][0]["pointer"]), (422, &json!("#/reference")), "{problem}");
+    assert!(problem["errors"][0]["detail"].as_str().unwrap().contains("[A-Z]+-[0-9]{1,6}"), "{problem}");
+    assert_eq!(erp.count(), 1);
+}
+
+/// The element by which an order is asked for, and one that takes less.
+const ASKED: &str =
+    "name=\"GetOrderByReference\"><xs:complexType><xs:sequence><xs:element name=\"Reference\" type=\"xs:string\"/>";
+const SHORT: &str = "><xs:simpleType><xs:restriction base=\"xs:string\"><xs:pattern value=\"[A-Z]+-[0-9]{1,6}\"/></xs:restriction></xs:simpleType></xs:element>";
+
+/// A site whose WSDL says something else in one place.
+fn with_wsdl(erp: &Erp, mapping: &str, from: &str, to: &str) -> Site {
+    let site = site(erp, mapping);
+    let wsdl = std::fs::read_to_string(site.path("erp.wsdl")).unwrap();
+    assert!(wsdl.contains(from));
+    site.write("erp.wsdl", wsdl.replace(from, to).as_bytes());
+    site
 }
 
 #[test]
