@@ -10,6 +10,7 @@ use super::service::Service;
 use crate::config::LoadError;
 use crate::console::{GateStatus, InboxStatus, Operator, OperatorError, Replayed, ResourceInfo};
 use crate::gate::{Elsewhere, Lane};
+use crate::pipeline::live::in_time;
 use crate::pipeline::sync::Request;
 use crate::pipeline::tuning::{Setting, Standing, TuneError, Wish};
 use crate::pipeline::{Backend, Files, PipelineError, Reach, patterns_of, replay};
@@ -117,11 +118,14 @@ impl Operator for Service {
 
 impl Service {
     fn gate(&self, backend: &Backend) -> GateStatus {
-        status(backend.gate.status(), &self.bridge.standing(backend.gate.backend()))
+        let until = if let Reach::Service(service) = &backend.reach { service.refused_until() } else { None };
+        let next_login_at = until.map(|until| in_time(until).to_string());
+        let standing = self.bridge.standing(backend.gate.backend());
+        status(backend.gate.status(), &standing, next_login_at)
     }
 }
 
-fn status(gate: crate::gate::Status, standing: &Standing) -> GateStatus {
+fn status(gate: crate::gate::Status, standing: &Standing, next_login_at: Option<String>) -> GateStatus {
     let setting = |setting: &Setting| {
         let decided = setting.decided.as_ref().map(|set| {
             json!({
@@ -164,6 +168,7 @@ fn status(gate: crate::gate::Status, standing: &Standing) -> GateStatus {
         adaptive: gate.adaptive.as_str(),
         adaptive_limit: gate.adaptive_limit,
         limit: gate.limit,
+        next_login_at,
         revision: standing.revision,
         settings: Value::Object(standing.settings.iter().map(setting).collect()),
         closed: closed.unwrap_or_default(),

@@ -42,8 +42,14 @@ fn looks_like_a_copybook(path: &Path, bytes: &[u8]) -> bool {
     has_picture && text.lines().any(is_item)
 }
 
-/// How long the file is and what it looks like, unpacked where it is packed; `None` for a copybook.
-pub(super) fn look(path: &Path, input: &mut Input, size: u64) -> Result<Option<(u64, Report)>, String> {
+/// How long the file is and what it looks like, unpacked where it is packed; `None` for a copybook. A workbook may have so many
+/// MiB.
+pub(super) fn look(
+    path: &Path,
+    input: &mut Input,
+    size: u64,
+    max_mib: Option<u64>,
+) -> Result<Option<(u64, Report)>, String> {
     let shown = path.display().to_string();
     let unreadable = |error: io::Error| format!("cannot read {shown}: {error}");
     let (bytes, size) = beginning(input, size).map_err(unreadable)?;
@@ -51,10 +57,10 @@ pub(super) fn look(path: &Path, input: &mut Input, size: u64) -> Result<Option<(
     let report = look(&bytes, size);
     // An .ods file is a zip archive too, and what is one is known by its parts.
     if ["xlsx", "ole", "zip"].contains(&report.kind) {
-        match excel::outline(&mut *input) {
+        match excel::outline(&mut *input, max_mib) {
             Ok(sheets) => {
                 let mut report = report;
-                sniff::workbook(&mut report, &sheets, &shown);
+                sniff::workbook(&mut report, &sheets, &shown, max_mib);
                 return Ok(Some((size, report)));
             }
             Err(StreamFault::Io(error)) => return Err(unreadable(error)),

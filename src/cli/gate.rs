@@ -62,6 +62,13 @@ enum Action {
         #[command(flatten)]
         why: Why,
     },
+    /// Have the account of a service, which is left alone since it was refused, tried once by the next call
+    Login {
+        /// The backend
+        backend: String,
+        #[command(flatten)]
+        why: Why,
+    },
     /// Replay the calls that the service has kept through another cap: waits, refusals
     Simulate(super::simulate::Options),
     /// Show who has decided what, newest first
@@ -167,6 +174,7 @@ fn request(action: &Action) -> Result<Request, Exit> {
             ("POST", gate(backend, "/freeze"), Some(body))
         }
         Action::Thaw { backend, why } => ("DELETE", gate(backend, "/freeze"), Some(why.body())),
+        Action::Login { backend, why } => ("POST", gate(backend, "/login"), Some(why.body())),
     })
 }
 
@@ -291,6 +299,12 @@ fn gates(context: &Context, answer: &Value) {
         if let Some(trouble) = gate["trouble"].as_str() {
             output::note(output::plain(trouble));
         }
+        if let Some(at) = gate["next_login_at"].as_str() {
+            output::note(output::plain(&format!(
+                "{}: it does not take our account, which is left alone until {at}; `gate login` has it tried once at once",
+                text(&gate["backend"])
+            )));
+        }
         let faults = gate["unfit"].as_array().into_iter().flatten();
         faults.for_each(|fault| output::note(format!("{}: not in force: {}", text(&gate["backend"]), text(fault))));
     }
@@ -343,6 +357,9 @@ fn decision(context: &Context, gate: &Value) {
     }
     if made["action"] == "freeze" || made["action"] == "thaw" {
         output::line(output::plain(&format!("{backend}: {}", state(gate))));
+    }
+    if made["action"] == "login" {
+        output::line(output::plain(&format!("{backend}: the next call tries our account, once")));
     }
 }
 

@@ -75,7 +75,7 @@ pub(super) fn run(args: &InspectArgs, json: bool) -> ExitCode {
     if looked.is_ok() && wsdl::is_wsdl(path, &start) {
         return wsdl::run(path, &args.wsdl, json);
     }
-    match data_file::look(path, &mut input, size) {
+    match data_file::look(path, &mut input, size, args.layout.max_mib) {
         Ok(Some((_, report))) if report.kind == "rows" => {
             let columns = rows::columns(&mut input).map_err(|fault| match fault {
                 StreamFault::Io(error) => format!("cannot read {}: {error}", path.display()),

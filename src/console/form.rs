@@ -84,6 +84,9 @@ fn state(gate: &GateStatus) -> String {
         let reason = escape(text(&gate.closed, "reason"));
         let _ = write!(said, "<span class=\"bad\">{what}</span> {}: {reason}", until(&gate.closed));
     }
+    if let Some(at) = &gate.next_login_at {
+        let _ = write!(said, "<br><span class=\"bad\">our account is refused</span>, tried again at {}", escape(at));
+    }
     if !gate.next_window.is_null() {
         let (from, reason) = (escape(text(&gate.next_window, "from")), escape(text(&gate.next_window, "reason")));
         let _ = write!(
@@ -151,6 +154,9 @@ fn form(body: &mut String, gate: &GateStatus) {
     if text(&gate.closed, "kind") == "freeze" {
         body.push_str("<button name=\"act\" value=\"thaw\">Thaw</button>");
     }
+    if gate.next_login_at.is_some() {
+        body.push_str("<button name=\"act\" value=\"login\">Have the account tried once</button>");
+    }
     body.push_str("<button name=\"act\" value=\"reset\">Back to the configuration</button></form></details>\n");
 }
 
@@ -201,7 +207,8 @@ fn wish(sent: &str, caller: &str) -> Result<Wish, Problem> {
         Some("freeze") => Act::Freeze,
         Some("thaw") => Act::Thaw,
         Some("reset") => Act::Reset,
-        _ => return Err(Reason::InvalidParameter.because("`act` is one of set, freeze, thaw, reset")),
+        Some("login") => Act::Login,
+        _ => return Err(Reason::InvalidParameter.because("`act` is one of set, freeze, thaw, reset, login")),
     };
     let author = field("author").map_or_else(|| caller.to_owned(), |author| format!("{author} ({caller})"));
     let length = field("for").filter(|_| matches!(act, Act::Set(_) | Act::Freeze));

@@ -83,7 +83,7 @@ pub(super) async fn change(
     decide(console, request, backend, caller, said, Act::Set(values), end).await
 }
 
-/// Reset, freeze or thaw.
+/// Reset, freeze, thaw, or a try of the account.
 pub(super) async fn act(
     console: &Console,
     request: &Parts,

@@ -138,6 +138,7 @@ impl Console {
                 let act = if request.method == Method::DELETE { Act::Thaw } else { Act::Freeze };
                 gates::act(self, request, body, backend, &caller, act).await
             }
+            Route::Login(backend) => gates::act(self, request, body, backend, &caller, Act::Login).await,
             Route::GateForm(backend) => form::submit(self, request, body, backend, &caller).await,
             Route::Audit => read::audit(self, query).await,
             Route::Operations => operations::list(self, query).await,

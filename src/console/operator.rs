@@ -93,6 +93,8 @@ pub struct GateStatus {
     pub rejected_total: u64,
     /// What this machine lacks for calls to be let through, and what to do; null while it lacks nothing.
     pub trouble: Option<String>,
+    /// When our login or account is tried again that the backend has refused; null while none is refused.
+    pub next_login_at: Option<String>,
     /// Rises with every decision about the gate; its ETag.
     pub revision: u64,
     /// By name, each with the value in force, the configuration's, and who decided otherwise.

@@ -19,6 +19,7 @@ pub(super) enum Route<'a> {
     Gate(&'a str),
     Override(&'a str),
     Freeze(&'a str),
+    Login(&'a str),
     Audit,
     Operations,
     Versions,
@@ -33,7 +34,7 @@ pub(super) enum Route<'a> {
     Unknown,
 }
 
-const TEMPLATES: [&str; 26] = [
+const TEMPLATES: [&str; 27] = [
     "admin /",
     "/metrics",
     "admin /health/live",
@@ -59,6 +60,7 @@ const TEMPLATES: [&str; 26] = [
     "/admin/v1/operations",
     "/admin/v1/versions",
     "/admin/v1/inboxes",
+    "/admin/v1/gates/{backend}/login",
     "admin unmatched",
 ];
 
@@ -88,6 +90,7 @@ impl<'a> Route<'a> {
             ["gates", backend] => Route::Gate(backend),
             ["gates", backend, "override"] => Route::Override(backend),
             ["gates", backend, "freeze"] => Route::Freeze(backend),
+            ["gates", backend, "login"] => Route::Login(backend),
             ["audit"] => Route::Audit,
             ["operations"] => Route::Operations,
             ["versions"] => Route::Versions,
@@ -105,9 +108,12 @@ impl<'a> Route<'a> {
     /// The methods it takes, as in `Allow`.
     pub(super) fn methods(&self) -> &'static str {
         match self {
-            Route::Replay(_) | Route::Discard(_) | Route::Sync(_) | Route::Reload | Route::GateForm(_) => {
-                "POST, OPTIONS"
-            }
+            Route::Replay(_)
+            | Route::Discard(_)
+            | Route::Sync(_)
+            | Route::Reload
+            | Route::Login(_)
+            | Route::GateForm(_) => "POST, OPTIONS",
             Route::Gate(_) => "GET, HEAD, PATCH, OPTIONS",
             Route::Override(_) => "DELETE, OPTIONS",
             Route::Freeze(_) => "POST, DELETE, OPTIONS",
@@ -142,7 +148,8 @@ impl<'a> Route<'a> {
             Route::Operations => 22,
             Route::Versions => 23,
             Route::Inboxes => 24,
-            Route::Unknown => 25,
+            Route::Login(_) => 25,
+            Route::Unknown => 26,
         }
     }
 }
@@ -184,6 +191,7 @@ mod tests {
         check("/admin/v1/gates/a%2Fb", Route::Gate("a%2Fb"), "/admin/v1/gates/{backend}");
         check("/admin/v1/gates/erp/override", Route::Override("erp"), "/admin/v1/gates/{backend}/override");
         check("/admin/v1/gates/erp/freeze", Route::Freeze("erp"), "/admin/v1/gates/{backend}/freeze");
+        check("/admin/v1/gates/erp/login", Route::Login("erp"), "/admin/v1/gates/{backend}/login");
         check("/admin/v1/audit", Route::Audit, "/admin/v1/audit");
         check("/admin/v1/operations", Route::Operations, "/admin/v1/operations");
         check("/admin/v1/versions", Route::Versions, "/admin/v1/versions");

@@ -17,7 +17,9 @@ use super::sight::Sight;
 use super::{Facade, accept, conditional, live, methods, record, writable};
 use crate::http::{BodyFault, Caller, Problem, Reason, parameters, staging_problem};
 use crate::mapping::{ExposedOperation, MOST_FAULTS};
-use crate::pipeline::operate::{Condition, Failure, FailureKind, OperateError, Submission, Submitted, Timing};
+use crate::pipeline::operate::{
+    Condition, Failure, FailureKind, NotTaken, OperateError, Submission, Submitted, Timing,
+};
 use crate::record::key;
 use crate::staging::{Operation, OperationState};
 
@@ -283,6 +285,15 @@ fn problem(published: &Published, key: Option<&str>, error: OperateError) -> Pro
             Reason::InvalidBody.because(detail).errors(faults.into_iter().map(fault).collect())
         }
         OperateError::NotAllowed(overreach) => writable::problem(&published.exposure.id, overreach),
+        OperateError::NotTaken(refused) => {
+            let hint = match refused {
+                NotTaken::Key(_) => "send a key that the service takes; the same one is refused again",
+                NotTaken::Standing(_) | NotTaken::Client(_) => {
+                    "no other request helps: the mapping has to send something else to the service"
+                }
+            };
+            Reason::OperationRefused.because(refused.to_string()).hint(hint)
+        }
         OperateError::KeyReused => Reason::IdempotencyKeyReused
             .because("this `Idempotency-Key` was used for another request before")
             .hint("a new write takes a new key; the same write is sent again as it was"),

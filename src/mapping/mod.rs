@@ -71,8 +71,8 @@ pub use exposure::{
 pub use named::{services_of, texts};
 pub use operations::{
     BodyMember, Bound, Brought, ExposedOperation, FileWrite, Given, InputFault, KnownProblem, MOST_FAULTS, NotARequest,
-    ReadyAction, ReadyStep, Said, ServiceCall, ServiceLook, ServiceWrite, TEXT_PATTERNS, Verb, WriteOperation,
-    WriteRequest, WrittenFile,
+    OfCaller, ReadyAction, ReadyStep, Said, ServiceCall, ServiceLook, ServiceWrite, TEXT_PATTERNS, Verb,
+    WriteOperation, WriteRequest, WrittenFile,
 };
 pub use plan::{LONGEST_KEY, Mapped, Mapper};
 pub use preset::{PRESETS, Preset, reference as preset_reference};

@@ -269,6 +269,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("--max-unpacked-mib", "containers.rs"),
     ("--max-unpack-ratio", "containers.rs"),
     ("--sheet", "xml.rs"),
+    ("--max-mib", "workbooks.rs"),
     ("--range", "xml.rs"),
     ("--segments", "edi.rs"),
     ("--form", "encode.rs"),

@@ -50,7 +50,7 @@ fn expected() -> Vec<(String, String, String)> {
 
 #[allow(dead_code, reason = "its `main` is `make run`'s")]
 #[path = "../../examples/fragile_erp.rs"]
-pub(crate) mod fragile_erp;
+mod fragile_erp;
 
 /// The demo with its old order system running, at another port than `make run` has it.
 pub(crate) fn demo_with_orders() -> Site {

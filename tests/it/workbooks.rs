@@ -155,3 +155,37 @@ fn days_of_binary_workbooks_count_from_where_the_workbook_says() {
     let part = decode(&workbook(false, &rows), &["--range", "B2:B2"]);
     assert_eq!(text(&part.stdout), "{\"B\":\"2017-12-31T12:00:00\"}\n", "{}", text(&part.stderr));
 }
+
+/// What the sentence of a refusal names is an option of the commands as well as a key of mappings.
+#[test]
+fn a_workbook_that_is_too_large_is_read_with_more_room() {
+    let head = [row(0), cell(6, 0, 0, &wide("no")), cell(6, 1, 0, &wide("weight"))].concat();
+    let rows: Vec<Vec<u8>> = std::iter::once(head)
+        .chain((1..=20_000).map(|at| [row(at), number(0, 0, f64::from(at)), number(1, 0, 0.5)].concat()))
+        .collect();
+    let content = workbook(false, &rows);
+    assert!(content.len() > 1 << 20 && content.len() < 2 << 20);
+    let refused = decode(&content, &["--max-mib", "1"]);
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert!(refused.stdout.is_empty() && !refused.status.success(), "{told}");
+    assert!(told.contains("has more than 1 MiB, and may have no more: raise `max_mib`"), "{told}");
+    let read = decode(&content, &["--max-mib", "2"]);
+    assert_eq!(read.stdout.iter().filter(|byte| **byte == b'\n').count(), 20_001);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("days.xlsb");
+    std::fs::write(&path, &content).unwrap();
+    let inspect = |mib: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tollbridge"));
+        let looked = command.args(["inspect", path.to_str().unwrap(), "--max-mib", mib]).output().unwrap();
+        String::from_utf8(looked.stdout).unwrap()
+    };
+    assert!(inspect("1").contains("raise `max_mib`"), "{}", inspect("1"));
+    let seen = inspect("2");
+    assert!(seen.contains("20001 rows in A1:B20001"), "{seen}");
+    assert!(seen.contains("--format excel --max-mib 2") && seen.contains("\nmax_mib = 2\n"), "{seen}");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tollbridge"));
+    let foreign =
+        command.args(["decode", path.to_str().unwrap(), "--format", "csv", "--max-mib", "2"]).output().unwrap();
+    let told = String::from_utf8(foreign.stderr).unwrap();
+    assert!(told.contains("--max-mib belongs to --format excel"), "{told}");
+}

@@ -179,7 +179,7 @@ impl Service {
                 if self.refused_until().is_some() {
                     remedy.push_str(
                         "; a service that runs tries it ever more seldom, up to 5 minutes apart, and at once when the \
-                         secret is another or its configuration is read again",
+                         secret is another, its configuration is read again or `tollbridge gate login` asks for it",
                     );
                 }
                 return Some(Finding::wrong("login", error.to_string(), remedy));
@@ -238,7 +238,8 @@ impl Service {
         match is_refused {
             true => format!(
                 "{remedy}; a service that runs leaves an account alone that is refused, so that it is not locked: it tries it \
-                 again after 5 s, after 2½ minutes, and then every quarter of an hour, and at once when the secret is another"
+                 again after 5 s, after 2½ minutes, and then every quarter of an hour, and at once when the secret is another or \
+                 `tollbridge gate login` asks for it"
             ),
             false => remedy.to_owned(),
         }

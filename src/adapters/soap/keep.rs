@@ -147,6 +147,13 @@ impl<T> Kept<T> {
         }
     }
 
+    /// Lets them be tried at once where they are left alone, once.
+    pub(super) fn ask(&self) {
+        if let Some(refused) = &mut *self.refused.lock() {
+            refused.until = refused.until.min(Instant::now());
+        }
+    }
+
     /// How our credentials were refused, as long as nobody has taken them since.
     pub(super) fn refused(&self) -> Option<Refused> {
         self.refused.lock().clone()
@@ -246,6 +253,18 @@ mod tests {
         assert_eq!(tries(&kept, "other", 60, "good").await, [0, 30]);
         assert_eq!(kept.refused().unwrap().times, 2);
         assert_eq!(tries(&kept, "good", 10, "good").await, [0]);
+        assert!(kept.refused().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_person_who_asks_has_them_tried_once_and_at_once() {
+        let kept = Kept::of(String::new());
+        assert_eq!(tries(&kept, "old", 100, "good").await, [0, 30, 90]);
+        kept.ask();
+        // It counts like any other.
+        assert_eq!(tries(&kept, "old", 241, "good").await, [0, 240]);
+        kept.ask();
+        assert_eq!(tries(&kept, "old", 1, "old").await, [0]);
         assert!(kept.refused().is_none());
     }
 

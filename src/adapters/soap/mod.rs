@@ -231,6 +231,26 @@ impl Service {
         logins.chain(account).chain(windows).max()
     }
 
+    /// Whether our login or account is left alone, be it for one operation.
+    pub fn is_left_alone(&self) -> Result<bool, SoapError> {
+        let now = Instant::now();
+        let logins = [self.token.refused(), self.session.refused()].into_iter().flatten().map(|refused| refused.until);
+        let windows = self.lines.ntlm.as_ref().and_then(|ntlm| ntlm.refused_until());
+        let is_account = self.guard()?.is_some_and(|guard| guard.is_left_alone());
+        Ok(is_account || logins.chain(windows).any(|until| now < until))
+    }
+
+    /// Lets one call try at once what is left alone, since a person asks for it. Whether it is taken decides, as ever, about
+    /// those that come after it.
+    pub fn ask_for_a_try(&self) -> Result<(), SoapError> {
+        self.token.ask();
+        self.session.ask();
+        if let Some(guard) = self.guard()? {
+            guard.ask();
+        }
+        self.lines.ntlm.as_ref().map_or(Ok(()), |ntlm| ntlm.ask())
+    }
+
     /// Its settings.
     pub fn config(&self) -> &Config {
         &self.config
@@ -415,7 +435,7 @@ impl Service {
     /// The same, with the head of its answer.
     async fn look(&self, permit: &Permit) -> Result<(Vec<String>, HeaderMap), SoapError> {
         // An account that is left alone is not needed to find out whether the service answers.
-        let turn = self.guard_of_get()?.map(|guard| guard.enter_now(&format!("GET {}", self.config.endpoint.path)));
+        let turn = self.guard_of_get()?.map(|guard| guard.enter_to_look(&format!("GET {}", self.config.endpoint.path)));
         let (mut turn, barred) = match turn {
             Some(Ok(turn)) => (Some(turn), None),
             Some(Err(barred)) => (None, Some(barred)),

@@ -161,6 +161,13 @@ impl Ntlm {
         lockout.refused_until(&self.server)
     }
 
+    /// Lets one call try our account at once where it is left alone.
+    pub(super) fn ask(&self) -> Result<(), SoapError> {
+        let (lockout, _) = self.known()?;
+        lockout.ask(&self.server);
+        Ok(())
+    }
+
     fn barred(&self, barred: &Barred) -> SoapError {
         match barred {
             Barred::Refused { left, is_here, how } => {

@@ -5,6 +5,7 @@
 //! record and goes on. It writes in large pieces and ends quietly when nobody reads any more.
 
 mod cobol_options;
+mod foreign;
 mod input;
 mod options;
 mod soap_options;

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use super::charset::Rewriting;
 use super::columns::MARK;
+use super::glued::CTRL_Z;
 use super::header::difference;
 use super::row::{Cells, Marks, Row};
 use super::settings::{LineEnd, Nul, Ragged, RepeatedHeader, Settings};
@@ -248,7 +249,7 @@ impl Rows<'_> {
             let is_first = column == 0;
             let needs = memchr::memmem::find(cell, &self.delimiter).is_some()
                 || cell.iter().any(|byte| matches!(byte, b'\n' | b'\r') || Some(*byte) == quote)
-                || (is_only && (cell.is_empty() || cell == &[0x1A] || self.has_mark(cell)))
+                || (is_only && (is_passed_over(cell) || self.has_mark(cell)))
                 || (is_first && self.comment.as_ref().is_some_and(|comment| begins(cell, comment)))
                 || (is_first && self.begins_like_mark(cell, begins_file));
             let escape = self.settings.escape;
@@ -291,7 +292,8 @@ impl Rows<'_> {
 
     fn reads_back(&mut self, begins_file: bool) -> bool {
         let length = self.row.len();
-        if self.header.contains(&self.row) || self.row == [0x1A] || self.begins_like_mark(&self.row, begins_file) {
+        let is_none = is_passed_over(&self.row) || self.header.contains(&self.row);
+        if is_none || self.begins_like_mark(&self.row, begins_file) {
             return false;
         }
         self.row.extend_from_slice(self.row_end);
@@ -309,4 +311,9 @@ impl Rows<'_> {
             }
         })
     }
+}
+
+/// Whether a row is none to a reader: it is blank, or what ends a file.
+fn is_passed_over(row: &[u8]) -> bool {
+    row.iter().all(|byte| *byte == CTRL_Z)
 }

@@ -3,13 +3,15 @@
 use std::io::{self, Read, Seek, SeekFrom};
 
 use super::charset::{Rewriting, Utf16};
+use super::glued::CTRL_Z;
 use super::settings::LineEnd;
 
 /// Bytes that are looked at at a time, from the end: a whole number of UTF-16 units.
 const BLOCK: u64 = 64 << 10;
 
 /// Offset of the first of the last `count` lines of the file, which may lie at its start, and how many lines there are
-/// from there on: fewer than `count` where the file has no more. The place in the file is changed.
+/// from there on: fewer than `count` where the file has no more. The Ctrl-Z that ends a file is no line. The place in the file
+/// is changed.
 pub(super) fn start_of_last<R: Read + Seek>(
     file: &mut R,
     count: u64,
@@ -20,7 +22,8 @@ pub(super) fn start_of_last<R: Read + Seek>(
     let line_feed = if let Some(Rewriting::Ebcdic(ebcdic)) = rewriting { ebcdic.line_end() } else { b'\n' };
     let width = if order.is_some() { 2 } else { 1 };
     // An odd byte at the end of UTF-16 is no unit.
-    let length = file.seek(SeekFrom::End(0))? / width * width;
+    let mut length = file.seek(SeekFrom::End(0))? / width * width;
+    let is_ebcdic = matches!(rewriting, Some(Rewriting::Ebcdic(_)));
     let (mut found, mut block_end) = (0, length);
     let mut block = Vec::new();
     // The unit behind the one that is looked at.
@@ -43,6 +46,10 @@ pub(super) fn start_of_last<R: Read + Seek>(
             };
             let (is_lf, is_cr, before_lf) = (unit == 0x0A, unit == 0x0D, behind == 0x0A);
             let after = block_start + (index as u64 + 1) * width;
+            if after == length && unit == u16::from(CTRL_Z) && !is_ebcdic {
+                length -= width;
+                continue;
+            }
             // Of CRLF the LF ends the line; in files where only both together do, the CR finds it.
             let line_start = match line_end {
                 LineEnd::Any if is_lf || (is_cr && !before_lf) => Some(after),
@@ -98,6 +105,10 @@ mod tests {
         check("a\nb\rc", 9, LineEnd::Any, 0);
         check("a\nb\n", 0, LineEnd::Any, 4);
         check("", 1, LineEnd::Any, 0);
+        check("a\nb\r\n\u{1a}\u{1a}", 1, LineEnd::Any, 2);
+        check("a\r\nb\r\n\u{1a}", 1, LineEnd::CrLf, 3);
+        check("a\nb\u{1a}", 1, LineEnd::Any, 2);
+        check("a\n\u{1a}\nb", 2, LineEnd::Any, 2);
         check("a\r\nb\rc\nd\r\n", 1, LineEnd::CrLf, 3);
         check("a\rb\nc\r", 1, LineEnd::Cr, 2);
         check("a\nb\rc\n", 1, LineEnd::Lf, 2);

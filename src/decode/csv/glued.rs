@@ -3,7 +3,11 @@
 //!
 //! A mark within a value is a character like any other. So it ends a row only where that explains the number of cells, and
 //! the row as it stands does not have the number that is due: what is before it and what is behind it are whole rows.
+//!
+//! At the end of the file, behind a last row without its line end, a mark is no text: it is that of a file without rows, which
+//! was appended. So are the Ctrl-Z that end files of DOS and fill up those of CP/M.
 
+use super::charset::Rewriting;
 use super::columns::{Columns, MARK};
 use super::row::{Cells, Row};
 
@@ -23,8 +27,66 @@ pub(super) enum Glue {
     Undecided,
 }
 
+/// The Ctrl-Z that ends files of DOS.
+pub(super) const CTRL_Z: u8 = 0x1A;
+
 /// Looks at the row at the start of `bytes`, whose cells are in the list; `ended` when the input has no more.
 pub(super) fn look(columns: &Columns, bytes: &[u8], ended: bool, row: Row, cells: &mut Cells) -> Glue {
+    let Some(end) = end(columns, bytes, ended, row) else { return Glue::Undecided };
+    if let Some(before) = bytes.get(..end).filter(|before| before.len() < bytes.len()) {
+        let row = columns.marks.row(before, true, cells);
+        match (within(columns, before, true, row, cells), row) {
+            (Glue::None, Row::Cells { lines, .. }) => {
+                return Glue::Ends { content: end, lines: lines.saturating_sub(1) };
+            }
+            // Without the marks it is no row.
+            (Glue::None, _) => _ = columns.marks.row(bytes, ended, cells),
+            (glue, _) => return glue,
+        }
+    }
+    within(columns, bytes, ended, row, cells)
+}
+
+/// Where marks begin at the end of the file, behind the row at the start of `bytes`; the end of `bytes` where there are none,
+/// and `None` where the next bytes decide.
+fn end(columns: &Columns, bytes: &[u8], ended: bool, row: Row) -> Option<usize> {
+    // In EBCDIC it stands for what could not be converted.
+    if matches!(columns.encoding.rewriting(), Some(Rewriting::Ebcdic(_))) {
+        return Some(bytes.len());
+    }
+    let is_utf8 = columns.encoding.page().is_utf8();
+    let begin = match row {
+        Row::Cells { content, total, .. } if ended && content == total && total == bytes.len() => {
+            let mut rest = bytes;
+            while let Some(before) =
+                rest.strip_suffix(&[CTRL_Z]).or_else(|| rest.strip_suffix(MARK).filter(|_| is_utf8))
+            {
+                rest = before;
+            }
+            rest.len()
+        }
+        // The marks stand behind a closing quote.
+        Row::Broken { at, .. } => {
+            let mut rest = bytes.get(at..).unwrap_or_default();
+            while let Some(behind) =
+                rest.strip_prefix(&[CTRL_Z]).or_else(|| rest.strip_prefix(MARK).filter(|_| is_utf8))
+            {
+                rest = behind;
+            }
+            match (rest, ended) {
+                ([], true) => at,
+                (rest, false) if rest.is_empty() || is_utf8 && MARK.starts_with(rest) => return None,
+                _ => bytes.len(),
+            }
+        }
+        _ => bytes.len(),
+    };
+    // What stands alone behind the last row is passed over by whoever reads rows: the Ctrl-Z first.
+    Some(if begin > 0 { begin } else { bytes.iter().take_while(|byte| **byte == CTRL_Z).count() })
+}
+
+/// The same, of marks between two rows.
+fn within(columns: &Columns, bytes: &[u8], ended: bool, row: Row, cells: &mut Cells) -> Glue {
     let due = columns.names.len();
     if due == 0 || !columns.encoding.page().is_utf8() {
         return Glue::None;

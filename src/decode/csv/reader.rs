@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::charset::{Charset, Rewriting, Utf16};
 use super::columns::{Columns, MARK, View};
 use super::footer::start_of_last;
-use super::glued::{Glue, is_unclear, look};
+use super::glued::{CTRL_Z, Glue, is_unclear, look};
 use super::row::{Cells, MAX_COLUMNS, Row};
 use super::settings::{Nul, RepeatedHeader, Settings};
 use super::utf16::Input;
@@ -335,8 +335,7 @@ impl<R: Read + Seek> Reader<R> {
         self.pending = total;
         self.current.content = content;
         let bytes = self.current.window.first(content);
-        // The Ctrl-Z that ends files of DOS.
-        let is_end_mark = bytes == [0x1A];
+        let is_end_mark = bytes.iter().all(|byte| *byte == CTRL_Z) && !bytes.is_empty();
         let repeats = match self.current.columns.is_header(bytes) {
             true => self.current.columns.repeated_header,
             false => RepeatedHeader::Keep,

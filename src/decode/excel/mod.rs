@@ -41,7 +41,7 @@ use crate::record::{FieldKind, Layout, Resolved, Slot, Unresolved};
 pub use outline::{Outline, outline};
 pub use reader::Reader;
 pub(super) use settings::SECTION;
-pub use settings::{Area, OnError, Settings, Sheet};
+pub use settings::{Area, MAX_MIB, OnError, Settings, Sheet};
 
 /// A compiled layout of sheets.
 #[derive(Clone)]

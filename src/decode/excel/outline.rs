@@ -32,11 +32,12 @@ pub struct Outline {
     pub columns: Vec<(String, Vec<String>)>,
 }
 
-/// Looks at the sheets of a workbook, which is refused as it is refused for reading.
-pub fn outline<R: Read + Seek>(mut input: R) -> Result<Vec<Outline>, StreamFault> {
+/// Looks at the sheets of a workbook, which is refused as it is refused for reading: by itself, or with so much as `max_mib`.
+pub fn outline<R: Read + Seek>(mut input: R, max_mib: Option<u64>) -> Result<Vec<Outline>, StreamFault> {
+    let max_bytes = max_mib.map_or(Settings::default().max_bytes, |mib| mib << 20);
     let mut found = Vec::new();
     for number in 1..=MOST_SHEETS {
-        let settings = Settings { sheet: Which::At(number), ..Settings::default() };
+        let settings = Settings { sheet: Which::At(number), max_bytes, ..Settings::default() };
         match Sheet::open(&mut input, &settings) {
             Ok(sheet) => found.push(of(sheet)?),
             // Behind the last sheet there is none.
@@ -97,7 +98,7 @@ mod tests {
             include_bytes!("../../../fixtures/decode/excel/rows.xlsx").as_slice(),
             include_bytes!("../../../fixtures/decode/excel/rows.xls"),
         ] {
-            let sheets = outline(Cursor::new(content)).unwrap();
+            let sheets = outline(Cursor::new(content), None).unwrap();
             let names: Vec<_> = sheets.iter().map(|sheet| sheet.name.as_str()).collect();
             assert_eq!(names, ["Notes", "Data", "Kinds"]);
             let data = &sheets[1];
@@ -108,6 +109,6 @@ mod tests {
             assert_eq!(data.columns[2].1[..2], ["19.99", "0.1"]);
             assert_eq!(data.columns[3].1[0], "2026-01-02");
         }
-        assert!(outline(Cursor::new(b"no workbook")).is_err());
+        assert!(outline(Cursor::new(b"no workbook"), None).is_err());
     }
 }

@@ -7,7 +7,7 @@ use crate::diagnostic::{Key, Presence, Section, Table, Written};
 pub(super) const MAX_ROWS: u32 = 1 << 20;
 pub(super) const MAX_COLUMNS: u32 = 1 << 14;
 /// The most that `max_mib` may be.
-pub(super) const MAX_MIB: u64 = 4096;
+pub const MAX_MIB: u64 = 4096;
 
 /// What a person wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -111,8 +111,13 @@ pub(super) fn xml(report: &mut Report, sample: &Sample<'_>, found: &XmlAdvice<'_
     report.command = Some(format!("tollbridge decode {}{}", shell_word(sample.path), settings.options()));
 }
 
-/// How to read a sheet of a workbook; `range` begins with the row of names.
-pub(super) fn excel(report: &mut Report, path: &str, sheet: Option<&str>, range: Option<&str>) {
+/// How to read a sheet of a workbook; `range` begins with the row of names. Of both what is not taken without being said.
+pub(super) fn excel(
+    report: &mut Report,
+    path: &str,
+    (sheet, range): (Option<&str>, Option<&str>),
+    max_mib: Option<u64>,
+) {
     let mut settings = Settings::default();
     if let Some(sheet) = sheet {
         settings.text("sheet", sheet);
@@ -120,6 +125,9 @@ pub(super) fn excel(report: &mut Report, path: &str, sheet: Option<&str>, range:
     // The first row is taken for that of the names without being asked.
     if let Some(range) = range.filter(|range| !range.starts_with("A1:")) {
         settings.text("range", range);
+    }
+    if let Some(mib) = max_mib {
+        settings.number("max_mib", mib);
     }
     let files = toml_string(&pattern(path));
     report.toml = Some(format!("{SOURCE}[source.excel]\nfiles = {files}\n{}", settings.toml()));

@@ -68,8 +68,8 @@ impl Report {
     }
 }
 
-/// Adds what the sheets of a workbook look like, which cannot be seen at its beginning.
-pub fn workbook(report: &mut Report, sheets: &[excel::Outline], path: &str) {
+/// Adds what the sheets of a workbook look like, which cannot be seen at its beginning; `max_mib` is what let it be looked at.
+pub fn workbook(report: &mut Report, sheets: &[excel::Outline], path: &str, max_mib: Option<u64>) {
     (report.kind, report.title) = ("excel", "a workbook".to_owned());
     for sheet in sheets {
         let because = match (&sheet.area, sheet.header_row) {
@@ -95,7 +95,8 @@ pub fn workbook(report: &mut Report, sheets: &[excel::Outline], path: &str) {
         .iter()
         .map(|(name, cells)| Column::of(name.clone(), &cells.iter().map(String::as_str).collect::<Vec<_>>()))
         .collect();
-    advice::excel(report, path, (index > 0).then_some(sheet.name.as_str()), sheet.range.as_deref());
+    let sheet = ((index > 0).then_some(sheet.name.as_str()), sheet.range.as_deref());
+    advice::excel(report, path, sheet, max_mib);
 }
 
 /// Looks at a file.

@@ -51,7 +51,7 @@ pub use problems::KnownProblem;
 pub(super) use rules::{of_key as rule_of, written as written_field};
 pub use said::Said;
 pub(super) use scalar::Scalar;
-pub use soap::{ServiceCall, ServiceLook, ServiceWrite};
+pub use soap::{OfCaller, ServiceCall, ServiceLook, ServiceWrite};
 pub use steps::{ReadyAction, ReadyStep};
 
 /// Names that paths below a record have a meaning for already.
@@ -324,8 +324,8 @@ fn operation(name: &str, node: &Node, around: &Surroundings<'_>) -> Option<Write
             around.faults.push(fault.help("bind it in a statement, or leave it out of `body`"));
         }
     }
-    if let Some(called) = &called {
-        called.tell(&mut input, key_rules.as_deref_mut().unwrap_or_default());
+    for call in called.iter().chain(look.as_ref().map(|look| &look.call)) {
+        call.tell(&mut input, key_rules.as_deref_mut().unwrap_or_default());
     }
     let problems = problems::compile(&table, around.faults);
     if backend.is_none() && around.faults.len() == before {
@@ -481,6 +481,15 @@ impl WriteOperation {
     /// The call of a service that it is, where it is one.
     pub fn service(&self) -> Option<&Arc<ServiceWrite>> {
         self.service.as_ref()
+    }
+
+    /// What of its caller the backend does not take, and what it wants, as a phrase, where that is known beforehand.
+    pub fn refuses(&self, request: &WriteRequest, idempotency_key: &str, client: &str) -> Option<(OfCaller, String)> {
+        match (&self.service, &self.file) {
+            (Some(service), _) => service.refuses(idempotency_key, client),
+            (None, Some(file)) => file.refuses(self, request, idempotency_key, client),
+            (None, None) => None,
+        }
     }
 
     /// The file that it is, where it is one.

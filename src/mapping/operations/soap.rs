@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Given;
-use super::bound::{kind_of, single_type};
+use super::bound::{Bound, kind_of, single_type};
 use super::input::{Input, InputKind};
 use super::keys::{CALLED, FOUND, MTOM, RECONCILED, TAKE};
 use super::scalar::Scalar;
@@ -22,6 +22,9 @@ use crate::mapping::soap::{
     value_path,
 };
 use crate::wsdl::{Plan, SoapVersion, TypeId, Types};
+
+/// What ids of operations look like.
+const AN_ID: &str = "0190b1d2-7c3e-7a4b-8c5d-6e7f8091a2b3";
 
 /// A call of a service that writes.
 #[derive(Clone, Debug)]
@@ -62,6 +65,33 @@ enum Source {
     Body(Vec<String>),
     /// A part of the record's key.
     Key(usize),
+    /// What is known of the caller.
+    Caller(OfCaller),
+}
+
+/// What a service may be told of a write that is neither in its body nor in its record's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OfCaller {
+    /// What stands for the idempotency key.
+    IdempotencyKey,
+    /// The client's name.
+    Client,
+}
+
+impl ServiceWrite {
+    /// What of its caller some place in a request does not take, and what that wants, as a phrase. It is judged before
+    /// anything is begun, for the call and for the question what became of it.
+    pub fn refuses(&self, idempotency_key: &str, client: &str) -> Option<(OfCaller, String)> {
+        let calls = std::iter::once(&self.call).chain(self.look.iter().map(|look| &look.call));
+        calls.flat_map(|call| &call.alone).find_map(|(source, wanted)| {
+            let Source::Caller(of) = source else { return None };
+            let text = match of {
+                OfCaller::IdempotencyKey => idempotency_key,
+                OfCaller::Client => client,
+            };
+            wanted.check(&Bound::Text(text.to_owned())).err().map(|phrase| (*of, phrase))
+        })
+    }
 }
 
 /// A call that finds out whether a write is done.
@@ -87,6 +117,8 @@ impl ServiceCall {
             match source {
                 Source::Body(path) => input.wants(path, wanted),
                 Source::Key(part) => key.get_mut(*part).into_iter().for_each(|rules| rules.wanted.push(wanted.clone())),
+                // Nothing of the body: see `ServiceWrite::refuses`.
+                Source::Caller(_) => {}
             }
         }
     }
@@ -184,15 +216,22 @@ impl Known for Places<'_, '_> {
             .iter()
             .rev()
             .find(|(within, name, _)| name == place && within.as_deref().is_none_or(|own| Some(own) == array));
+        let wanted = Wanted::new(&self.types, ty);
         let source = match origin {
             Some((_, _, Origin::Body(path, _))) => Source::Body(path.clone()),
             Some((Some(array), _, Origin::Element(path, _))) => {
                 Source::Body([vec![array.clone()], path.clone()].concat())
             }
             Some((_, _, Origin::Key(part))) => Source::Key(*part),
+            Some((_, _, Origin::IdempotencyKey)) => Source::Caller(OfCaller::IdempotencyKey),
+            Some((_, _, Origin::Client)) => Source::Caller(OfCaller::Client),
+            Some((_, _, Origin::OperationId)) => {
+                return wanted.check(&Bound::Text(AN_ID.to_owned())).map_err(|expected| {
+                    format!("the service takes {expected}, and the id of an operation is a UUID like {AN_ID}")
+                });
+            }
             _ => return Ok(()),
         };
-        let wanted = Wanted::new(&self.types, ty);
         if let Source::Body(path) = &source {
             // Every value that a table has, and what stands for an absent one, has to do.
             for (shown, bound) in scope.input.constants(path) {

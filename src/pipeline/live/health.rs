@@ -48,7 +48,7 @@ pub struct BackendHealth {
 pub(super) struct Looks(Mutex<HashMap<String, (Instant, BackendHealth)>>);
 
 /// A moment to come, by the clock on the wall.
-fn in_time(moment: Instant) -> Timestamp {
+pub fn in_time(moment: Instant) -> Timestamp {
     let left = moment.saturating_duration_since(Instant::now());
     let left = SignedDuration::try_from(left).unwrap_or(SignedDuration::ZERO);
     Timestamp::now().checked_add(left).unwrap_or(Timestamp::MAX)

@@ -44,7 +44,7 @@ use crate::staging::StagedDocument;
 
 pub(in crate::pipeline) use call::all;
 pub use error::{LiveError, Trouble};
-pub use health::BackendHealth;
+pub use health::{BackendHealth, in_time};
 pub use list::{LivePage, LiveQuery};
 
 /// Who asks, and how long an answer is of use.

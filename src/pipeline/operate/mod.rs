@@ -53,6 +53,7 @@ pub use allowed::{Allowed, Overreach};
 pub(in crate::pipeline) use call::value;
 pub use condition::{Condition, Tags};
 pub use outcome::{Failure, FailureKind, Outcome, Unfinished};
+pub use reference::NotTaken;
 pub use veil::Veil;
 pub use within::{FieldBound, Within};
 
@@ -134,6 +135,9 @@ pub enum OperateError {
     /// The caller may not ask for it.
     #[error("the caller may not ask for this write")]
     NotAllowed(Overreach),
+    /// The backend does not take what it would be told of the caller.
+    #[error(transparent)]
+    NotTaken(NotTaken),
     /// The key was used for something else.
     #[error("the idempotency key was used for another request")]
     KeyReused,
@@ -199,11 +203,15 @@ impl Operate {
         let (mapping, write) = self.write(&resource, &name).ok_or(OperateError::Reloaded)?;
         let (request, overreach) = judged(&write, body.as_deref(), key.as_deref(), &allowed)?;
         let request_hash = hash_of(key.as_deref(), &request);
-        if let Some(overreach) = overreach {
+        let untaken = || {
+            let refused = reference::refused(&write, &request, (&client, &principal), &idempotency_key);
+            refused.map(OperateError::NotTaken)
+        };
+        if let Some(refused) = overreach.map(OperateError::NotAllowed).or_else(untaken) {
             // What came of one that was done is told as it was: what its caller may do has changed since, or it has taken the
             // record out of sight itself.
             let known = self.known((&client, &principal), (&resource, &name), &idempotency_key).await?;
-            return known.map_or(Err(OperateError::NotAllowed(overreach)), |known| told(known, request_hash));
+            return known.map_or(Err(refused), |known| told(known, request_hash));
         }
         let backend = self.bridge.world.load().backends.get(&write.backend).cloned().ok_or(OperateError::Reloaded)?;
         let door = Door::of(&backend, &write).ok_or(OperateError::Reloaded)?;

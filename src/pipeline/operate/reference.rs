@@ -12,22 +12,64 @@ use std::borrow::Cow;
 use sha2::{Digest, Sha256};
 use uuid::Builder;
 
+use crate::mapping::{OfCaller, WriteOperation, WriteRequest};
 use crate::staging::NewOperation;
 
 /// What stands for the idempotency key of an operation at its backend.
 pub(super) fn of(asked: &NewOperation) -> Cow<'_, str> {
     // What was begun when keys were the client's may be at the backend already, under the key as it was sent.
-    if asked.is_of_client || asked.principal == asked.client {
+    if asked.is_of_client {
         return Cow::Borrowed(&asked.idempotency_key);
+    }
+    standing((&asked.client, &asked.principal), &asked.idempotency_key)
+}
+
+/// What stands for a caller's key: of a client, and who of it.
+fn standing<'k>((client, principal): (&str, &str), idempotency_key: &'k str) -> Cow<'k, str> {
+    if principal == client {
+        return Cow::Borrowed(idempotency_key);
     }
     let mut digest = Sha256::new();
     // No principal has the character that stands between.
-    digest.update(asked.principal.as_bytes());
+    digest.update(principal.as_bytes());
     digest.update([0]);
-    digest.update(asked.idempotency_key.as_bytes());
+    digest.update(idempotency_key.as_bytes());
     let mut bytes = [0; 16];
     bytes.iter_mut().zip(digest.finalize()).for_each(|(byte, own)| *byte = own);
     Cow::Owned(Builder::from_custom_bytes(bytes).into_uuid().to_string())
+}
+
+/// What a backend does not take of a caller, whatever the body says.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotTaken {
+    /// The idempotency key as it was sent.
+    #[error("the backend is told the `Idempotency-Key` and takes {0}, which this one is not; nothing was begun")]
+    Key(String),
+    /// What stands for the key.
+    #[error(
+        "the backend is told a UUID in place of the `Idempotency-Key`, since several callers share the client, and takes {0}, \
+         which no UUID is; nothing was begun"
+    )]
+    Standing(String),
+    /// The client's name.
+    #[error("the backend is told the client's name and takes {0}, which this client's is not; nothing was begun")]
+    Client(String),
+}
+
+/// What the backend of a write does not take of its caller: a client, and who of it, with a key.
+pub(super) fn refused(
+    write: &WriteOperation,
+    request: &WriteRequest,
+    caller: (&str, &str),
+    idempotency_key: &str,
+) -> Option<NotTaken> {
+    let standing = standing(caller, idempotency_key);
+    let (of, wanted) = write.refuses(request, &standing, caller.0)?;
+    Some(match (of, standing) {
+        (OfCaller::Client, _) => NotTaken::Client(wanted),
+        (OfCaller::IdempotencyKey, Cow::Borrowed(_)) => NotTaken::Key(wanted),
+        (OfCaller::IdempotencyKey, Cow::Owned(_)) => NotTaken::Standing(wanted),
+    })
 }
 
 #[cfg(test)]

@@ -6,8 +6,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::{Backend, Bridge, Configured, FREEZE, Standing, UnknownBackend, fitting, subject};
+use crate::adapters::soap::SoapError;
 use crate::diagnostic::{nearest, parse_duration};
 use crate::gate::tuning::{Values, complete, flat, overlay};
+use crate::pipeline::Reach;
 use crate::staging::{AuditEntry, Decision, Override, StagingError, Tuned};
 
 /// What an operator wants of a gate, as it was asked.
@@ -36,6 +38,9 @@ pub enum Act {
     Freeze,
     /// It is called again.
     Thaw,
+    /// Its account, which is left alone since it was refused, is tried once by the next call. It is a service's, and each
+    /// process has one of its own.
+    Login,
 }
 
 /// Until when something holds.
@@ -96,6 +101,19 @@ impl Bridge {
         let Some(found) = world.backends.get(backend) else {
             return Err(UnknownBackend::among(backend, world.backends.keys().map(String::as_str)).into());
         };
+        let service = match (&wish.act, &found.reach) {
+            (Act::Login, Reach::Service(service)) if service.is_left_alone().map_err(unreadable)? => Some(service),
+            (Act::Login, Reach::Service(_)) => {
+                let reason = format!("no account is left alone at backend {backend}: the next call tries it anyway");
+                return Err(TuneError::Conflict(reason));
+            }
+            (Act::Login, _) => {
+                return Err(TuneError::Conflict(format!(
+                    "backend {backend} is no service whose account is left alone"
+                )));
+            }
+            _ => None,
+        };
         let mut tries = 0;
         loop {
             tries += 1;
@@ -120,6 +138,9 @@ impl Bridge {
                         "a decision about a gate"
                     );
                     self.take_over(found).await;
+                    if let Some(service) = service {
+                        service.ask_for_a_try().map_err(unreadable)?;
+                    }
                     return Ok(Decided { entry: Some(entry) });
                 }
                 Err(StagingError::Overtaken { .. }) if wish.seen.is_none() && tries < TRIES => {}
@@ -176,6 +197,11 @@ impl Bridge {
     }
 }
 
+/// A secret that cannot be read is tried by nobody.
+fn unreadable(error: SoapError) -> TuneError {
+    TuneError::Conflict(error.to_string())
+}
+
 fn object<'v>(members: impl Iterator<Item = (&'v str, Value)>) -> String {
     Value::Object(members.map(|(name, value)| (name.to_owned(), value)).collect()).to_string()
 }
@@ -226,11 +252,12 @@ fn judge(
             let after = object([(FREEZE, Value::Null)].into_iter());
             ("thaw", vec![(FREEZE.to_owned(), None)], object([(FREEZE, froze)].into_iter()), after)
         }
+        Act::Login => ("login", Vec::new(), object(std::iter::empty()), object(std::iter::empty())),
     };
     if !faults.is_empty() {
         return Err(TuneError::Faults(faults));
     }
-    if changes.is_empty() {
+    if changes.is_empty() && wish.act != Act::Login {
         return Ok(None);
     }
     Ok(Some(Decision {

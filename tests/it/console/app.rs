@@ -69,6 +69,7 @@ impl Operator for Noted {
             max_in_flight: 4,
             adaptive,
             adaptive_limit,
+            next_login_at: Some("L<b>".to_owned()),
             revision: 7,
             settings: json!({
                 "max_in_flight": {

@@ -33,6 +33,7 @@ fn a_change_goes_to_the_operator_as_it_was_asked() {
     );
     console.send("DELETE", "/admin/v1/gates/as400/freeze", &[JSON[0], ("If-Match", "*")], br#"{"reason":"done"}"#);
     console.send("DELETE", "/admin/v1/gates/as400/freeze", &[("If-Match", "W/\"7\"")], b"");
+    console.post("/admin/v1/gates/as400/login", r#"{"reason":"unlocked"}"#);
     let seen = console.asked();
     let expected = [
         r#"as400: Wish { author: "local", reason: "month end", act: Set({"max_in_flight": Number(2), "breaker": Object {"failures": Null}}), end: For("2h"), seen: None }"#,
@@ -40,6 +41,7 @@ fn a_change_goes_to_the_operator_as_it_was_asked() {
         r#"as400: Wish { author: "local", reason: "stock", act: Freeze, end: At("2026-01-10T04:00:00Z"), seen: None }"#,
         r#"as400: Wish { author: "local", reason: "done", act: Thaw, end: Open, seen: None }"#,
         r#"as400: Wish { author: "local", reason: "", act: Thaw, end: Open, seen: Some(18446744073709551615) }"#,
+        r#"as400: Wish { author: "local", reason: "unlocked", act: Login, end: Open, seen: None }"#,
     ];
     assert_eq!(seen, expected);
 }
@@ -59,6 +61,8 @@ fn what_is_refused_says_all_that_is_wrong() {
     console.send("DELETE", "/admin/v1/gates/as400/freeze", &JSON, br#"{"for":"1h"}"#).problem(422, "refused");
     freeze(br#"{"reason":1}"#).problem(400, "malformed-body");
     console.get("/admin/v1/gates/as400/freeze").problem(405, "method-not-allowed");
+    console.get("/admin/v1/gates/as400/login").problem(405, "method-not-allowed");
+    console.post("/admin/v1/gates/as400/login", r#"{"reason":"x","for":"1h"}"#).problem(422, "refused");
     console.post("/admin/v1/gates/as400", "{}").problem(405, "method-not-allowed");
     let foreign = [JSON[0], ("Origin", "http://evil.example")];
     console.send("PATCH", "/admin/v1/gates/as400", &foreign, b"{}").problem(403, "cross-origin");
@@ -78,6 +82,8 @@ fn the_overview_shows_gates_and_has_a_form_without_scripts() {
         "<form method=\"post\" action=\"/gates/as400\"><input type=\"hidden\" name=\"seen\" value=\"7\">",
         "<input name=\"queue\" placeholder=\"256\">",
         "value=\"thaw\"",
+        "<span class=\"bad\">our account is refused</span>, tried again at L&lt;b&gt;",
+        "value=\"login\"",
     ] {
         assert!(html.contains(part), "{part} is not in {html}");
     }
@@ -97,9 +103,11 @@ fn the_form_does_what_the_api_does() {
         send("as400", "seen=7&max_in_flight=2&queue=&queue_timeout=2s&for=2h&author=anna&reason=month+end%21&act=set");
     assert_eq!((answer.status, answer.field("location")), (303, Some("/")));
     assert_eq!(send("as400", "max_in_flight=2&for=&author=&reason=x&act=freeze").status, 303);
+    assert_eq!(send("as400", "seen=7&for=2h&reason=unlocked&act=login").status, 303);
     let expected = [
         r#"as400: Wish { author: "anna (local)", reason: "month end!", act: Set({"max_in_flight": Number(2), "queue_timeout": String("2s")}), end: For("2h"), seen: Some(7) }"#,
         r#"as400: Wish { author: "local", reason: "x", act: Freeze, end: Open, seen: None }"#,
+        r#"as400: Wish { author: "local", reason: "unlocked", act: Login, end: Open, seen: Some(7) }"#,
     ];
     assert_eq!(console.asked(), expected);
     let refused = send("bad", "act=set&queue=x&reason=y");

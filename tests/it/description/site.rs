@@ -1,12 +1,11 @@
 //! A running service with a resource of every kind: files (CSV, COBOL, columns), tables that are staged, live and hybrid, a SOAP
 //! service, two versions, relations either way, masks, and writes of every kind to a database and a service.
 
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::demo::fragile_erp;
+use crate::demo::demo_with_orders;
 use crate::operate::new_key;
 use crate::site::{Service, Site};
 
@@ -185,26 +184,13 @@ pub(super) struct Described {
     pub(super) key: String,
 }
 
-fn demo() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/demo")
-}
-
-/// The folder, with a SOAP service that is running.
+/// The demo with more beside it, and its SOAP service running.
 pub(super) fn site() -> Site {
-    let site = Site::new();
-    for folder in ["mappings", "erp.wsdl"] {
-        site.copy(&demo().join(folder), folder);
-    }
-    site.copy(&demo().join("data"), "var/inbox");
-    site.copy(&demo().join("database/wws.sqlite"), "var/wws.sqlite");
+    let site = demo_with_orders();
     let path = site.path("var/shop.sqlite");
     rusqlite::Connection::open(&path).unwrap().execute_batch(TABLES).unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    // It ends with the tests.
-    std::thread::spawn(move || fragile_erp::run(&listener));
-    let config = std::fs::read_to_string(demo().join("tollbridge.toml")).unwrap();
-    let config = config.replace("127.0.0.1:9000", &address.to_string()).replace("demo_key = \"var/demo.key\"\n", "");
+    let config = std::fs::read_to_string(site.path("tollbridge.toml")).unwrap();
+    let config = config.replace("demo_key = \"var/demo.key\"\n", "");
     let shop = "[backends.shop.odbc]\nconnection = \"Driver=SQLite3;Database=var/shop.sqlite;Timeout=10000\"\n\
          [backends.shop.gate]\nsettle = \"300ms\"\nqueue_timeout = \"20s\"\n";
     site.write("tollbridge.toml", format!("{config}\n{shop}").as_bytes());
@@ -215,12 +201,12 @@ pub(super) fn site() -> Site {
     site.write("mappings/shelf.v1.toml", SHELF.as_bytes());
     site.write("mappings/counter.v1.toml", COUNTER.as_bytes());
     // Orders come to their end, and their second version knows its customers.
-    let orders = std::fs::read_to_string(demo().join("mappings/orders.v1.toml")).unwrap();
+    let orders = std::fs::read_to_string(site.path("mappings/orders.v1.toml")).unwrap();
     let second = orders.replace("version = 1", "version = 2") + RELATIONS;
     site.write("mappings/orders.v2.toml", second.as_bytes());
     let ending = "deprecated = \"2026-01-01\"\nsunset = \"2099-01-01\"\nsuccessor = 2\nnotice = \"https://example.com/moving\"\n";
     site.write("mappings/orders.v1.toml", (orders + ending).as_bytes());
-    let customers = std::fs::read_to_string(demo().join("mappings/customers.v1.toml")).unwrap();
+    let customers = std::fs::read_to_string(site.path("mappings/customers.v1.toml")).unwrap();
     let customers = customers.replace("filter = [\"segment\"", "filter = [\"customer_no\", \"segment\"");
     site.write("mappings/customers.v1.toml", (customers + BACK).as_bytes());
     site

@@ -230,6 +230,21 @@ form = "xml"
     assert_eq!(decoded(&running, &name, "--format idoc")[0]["E1EDK01"][0]["BELNR"], "4711", "{text}");
 }
 
+/// What is known of a caller beside the body is told by its own name, before anything is begun.
+#[test]
+fn a_key_that_the_layout_cannot_hold_is_the_callers() {
+    let running = running(
+        "file = { record = { NO = \"{order_no}\", SKU = \"{idempotency_key}\", QTY = 1 }, fixed_width = { spec = \"lines.spec\" } }",
+        "order_no = \"integer\"\n",
+    );
+    let refused = running.create("a-key-too-long", r#"{"order_no":1}"#);
+    let said = refused.problem(422, "operation-refused");
+    assert!(said.contains("`Idempotency-Key`") && running.operations().is_empty(), "{said}");
+    assert_eq!(faults(&running, r#"{"order_no":1234567}"#)[0].0, "#/order_no");
+    assert_eq!(running.create("short", r#"{"order_no":1}"#).status, 201);
+    assert_eq!(running.outbox()[0].1, "1     short   1    \r\n");
+}
+
 /// The layout of the source, where records are read from files, needs no second word.
 #[test]
 fn the_layout_of_the_source_is_usual() {

@@ -1,10 +1,16 @@
 //! A session that ends in the middle of a reading: one login, and the reading goes on with the same page.
 
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
 use serde_json::Value;
 
 use super::typed::{problem, started};
 use super::{keys, site_at, sync};
+use crate::live::erp::{Call, Erp, Reply, envelope};
 use crate::support::soap::{PASSWORD, SoapServer};
+use crate::tuning::{gate, gate_json};
 
 const SOAP: &str = "http://schemas.xmlsoap.org/soap/envelope/";
 
@@ -170,4 +176,61 @@ fn a_login_goes_as_a_package_where_the_policy_demands_it() {
         assert_eq!(said.contains("it lets us in"), plain == 0, "{more}: {said}");
         assert_eq!(server.count("plain") - before, plain, "{more}");
     }
+}
+
+/// Who has unlocked an account need not wait until it is tried again: one call tries it at once where a person asks for that, and
+/// no second one.
+#[test]
+fn an_account_that_is_left_alone_is_tried_once_where_a_person_asks() {
+    let (is_locked, tries) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicUsize::new(0)));
+    let erp = Erp::start({
+        let (is_locked, tries) = (Arc::clone(&is_locked), Arc::clone(&tries));
+        move |call: &Call| {
+            if !call.body.contains("GetOrder") {
+                return Reply::Answer(405, "text/plain", String::new());
+            }
+            tries.fetch_add(1, Ordering::SeqCst);
+            if is_locked.load(Ordering::SeqCst) {
+                return Reply::Answer(401, "text/plain", "who are you?".to_owned());
+            }
+            let order = "<OrderNo>7</OrderNo><Reference>r</Reference><Customer>c</Customer><Amount>1.00</Amount><Status>OPEN</Status>";
+            let answer = format!("<GetOrderResponse xmlns='urn:demo:erp'><Order>{order}</Order></GetOrderResponse>");
+            Reply::Answer(200, "text/xml", envelope(&answer))
+        }
+    });
+    let soap = "wsdl = \"erp.wsdl\"\nbasic = { username = \"svc\", password = { file = \"password\" } }";
+    let site = site_at(&erp.url(), soap, super::writes::MAPPING);
+    site.copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/demo/erp.wsdl"), "erp.wsdl");
+    site.write("password", PASSWORD.as_bytes());
+    let (service, key) = started(&site);
+    let tried = || tries.load(Ordering::SeqCst);
+    let get = || service.get("/v1/items/7", &key).map(drop);
+    let next = || gate_json(&site, &service, &["list"]).remove(0)["next_login_at"].clone();
+    // After the second refusal it is left alone for minutes.
+    service.until(|| get().err().filter(|_| tried() == 2));
+    let left_alone = |times: usize| {
+        for _ in 0..3 {
+            assert_eq!((get(), tried()), (Err(502), times));
+        }
+    };
+    left_alone(2);
+    assert!(next().as_str().is_some_and(|at| at.ends_with('Z')), "{}", next());
+    let ask = |reason: &str| gate_json(&site, &service, &["login", "erp", "--reason", reason]).remove(0);
+    let decided = ask("it should be unlocked");
+    assert_eq!(decided["decision"]["action"], "login", "{decided}");
+    assert_eq!(get(), Err(502));
+    left_alone(3);
+    is_locked.store(false, Ordering::SeqCst);
+    left_alone(3);
+    ask("now it is");
+    assert_eq!((get(), tried()), (Ok(()), 4));
+    assert_eq!((get(), tried(), next()), (Ok(()), 5, Value::Null));
+    // There is nothing more to be tried.
+    let refused = gate(&site, &service, &["login", "erp", "--reason", "once more"]);
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success() && told.contains("no account is left alone at backend erp"), "{told}");
+    let audit = gate_json(&site, &service, &["audit"]);
+    let told: Vec<(&str, &str)> =
+        audit.iter().map(|entry| (entry["action"].as_str().unwrap(), entry["reason"].as_str().unwrap())).collect();
+    assert_eq!(told, [("login", "now it is"), ("login", "it should be unlocked")]);
 }

@@ -108,11 +108,61 @@ fn an_order_is_entered_once_whoever_asks_again() {
     // A body that is none is told before anything is sent.
     let (status, answer) = post(&service, &key, "WEB-2", &json!({ "customer": 7 }));
     assert_eq!((status, answer["errors"].as_array().unwrap().len(), erp.count()), (422, 2, 1), "{answer}");
-    // As is what the service's schema does not allow.
-    let long = "x".repeat(81);
-    let (status, answer) = post(&service, &key, &long, &body());
-    assert!(status == 422 && answer["detail"].as_str().unwrap().contains("/Reference"), "{status} {answer}");
     assert_eq!(erp.count(), 1);
+}
+
+/// How many operations are kept.
+fn kept(service: &Service) -> usize {
+    let (status, page) = service.admin("GET", "/admin/v1/operations");
+    assert_eq!(status, 200, "{page}");
+    serde_json::from_str::<Value>(&page).unwrap()["data"].as_array().unwrap().len()
+}
+
+/// A key, or a client's name, that the type of an element does not take is told before anything of the write is kept: at the
+/// call, and at the question what became of it.
+#[test]
+fn what_the_service_does_not_take_of_a_caller_begins_nothing() {
+    let refuses = |(service, key): &(Service, String), reference: &str, says: &str| {
+        // Another body under the same key is no mistake: the key was not used.
+        for body in [body(), json!({ "customer": "c", "amount": 1 })] {
+            let (status, problem) = post(service, key, reference, &body);
+            assert_eq!((status, problem["code"].as_str()), (422, Some("operation-refused")), "{problem}");
+            assert!(problem["detail"].as_str().unwrap().contains(says), "{problem}");
+            assert_eq!(kept(service), 0, "{problem}");
+        }
+    };
+    let (erp, orders) = shop(|_, good| (true, good));
+    let whole = format!("{MAPPING}{RECONCILE}");
+    let of_call = site(&erp, &whole);
+    let at = started(&of_call);
+    refuses(&at, &"x".repeat(81), "`Idempotency-Key` and takes at most 80 characters");
+    assert_eq!(erp.count(), 0);
+    assert_eq!((post(&at.0, &at.1, &"x".repeat(80), &body()).0, orders.lock().unwrap().len()), (201, 1));
+    drop(at);
+    // The write could be sent, but nobody could ask what became of it.
+    let count = erp.count();
+    let of_look = with_wsdl(&erp, &whole, ASKED, &ASKED.replace(" type=\"xs:string\"/>", SHORT));
+    let at = started(&of_look);
+    refuses(&at, "web-1", "`Idempotency-Key` and takes a text that fits `[A-Z]+-[0-9]{1,6}`");
+    assert_eq!((post(&at.0, &at.1, "WEB-1", &body()).0, erp.count()), (201, count + 1));
+    drop(at);
+    // Where several callers share a client, a UUID stands for the key.
+    let of_uuid = with_wsdl(&erp, &whole, "<xs:maxLength value=\"80\"/>", "<xs:maxLength value=\"20\"/>");
+    let (service, _) = started(&of_uuid);
+    let (made, _) = of_uuid.json(&["keys", "create", "test", "--claim", "customer=A", "--scope", "*"]);
+    let with_claims = made[0]["key"].as_str().unwrap().to_owned();
+    service.until(|| service.get("/health/ready", &with_claims).ok());
+    refuses(&(service, with_claims), "WEB-2", "a UUID in place of the `Idempotency-Key`");
+    let named = MAPPING.replace("Reference = \"{idempotency_key}\"", "Reference = \"{client}\"");
+    let of_client = with_wsdl(&erp, &named, "<xs:maxLength value=\"80\"/>", "<xs:maxLength value=\"3\"/>");
+    refuses(&started(&of_client), "WEB-3", "the client's name and takes at most 3 characters");
+    assert_eq!(erp.count(), count + 1);
+    // The id of an operation is the same length always.
+    let by_id = MAPPING.replace("Reference = \"{idempotency_key}\"", "Reference = \"{operation_id}\"");
+    let of_id = with_wsdl(&erp, &by_id, "<xs:maxLength value=\"80\"/>", "<xs:maxLength value=\"35\"/>");
+    let told = of_id.run(&["check"]);
+    let told = String::from_utf8_lossy(&[told.stdout, told.stderr].concat()).into_owned();
+    assert!(told.contains("the service takes at most 35 characters, and the id of an operation is a UUID"), "{told}");
 }
 
 /// What the type of an element does not take is told where it stands in the body, and nothing is kept of it.
@@ -139,6 +189,29 @@ fn what_the_service_does_not_take_is_a_fault_of_the_body() {
     // The key is still good.
     assert_eq!(post(&service, &key, "WEB-1", &body(80)).0, 201);
     assert_eq!(erp.count(), 1);
+    drop(service);
+    // Nor is anything sent of which the service could not be asked.
+    let asked = RECONCILE.replace("{idempotency_key}", "{reference}");
+    let site = with_wsdl(&erp, &format!("{mapping}{asked}"), ASKED, &ASKED.replace(" type=\"xs:string\"/>", SHORT));
+    let (service, key) = started(&site);
+    let (status, problem) = post(&service, &key, "WEB-2", &body(4));
+    assert_eq!((status, &problem["errors"][0]["pointer"]), (422, &json!("#/reference")), "{problem}");
+    assert!(problem["errors"][0]["detail"].as_str().unwrap().contains("[A-Z]+-[0-9]{1,6}"), "{problem}");
+    assert_eq!(erp.count(), 1);
+}
+
+/// The element by which an order is asked for, and one that takes less.
+const ASKED: &str =
+    "name=\"GetOrderByReference\"><xs:complexType><xs:sequence><xs:element name=\"Reference\" type=\"xs:string\"/>";
+const SHORT: &str = "><xs:simpleType><xs:restriction base=\"xs:string\"><xs:pattern value=\"[A-Z]+-[0-9]{1,6}\"/></xs:restriction></xs:simpleType></xs:element>";
+
+/// A site whose WSDL says something else in one place.
+fn with_wsdl(erp: &Erp, mapping: &str, from: &str, to: &str) -> Site {
+    let site = site(erp, mapping);
+    let wsdl = std::fs::read_to_string(site.path("erp.wsdl")).unwrap();
+    assert!(wsdl.contains(from));
+    site.write("erp.wsdl", wsdl.replace(from, to).as_bytes());
+    site
 }
 
 #[test]

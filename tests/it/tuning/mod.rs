@@ -37,7 +37,7 @@ fn configure(site: &Site, gate: &str) {
 }
 
 /// `tollbridge gate ...` beside a service.
-fn gate(site: &Site, service: &Service, arguments: &[&str]) -> Output {
+pub(crate) fn gate(site: &Site, service: &Service, arguments: &[&str]) -> Output {
     let mut command = site.command(&[&["gate"], arguments].concat());
     command.env("TOLLBRIDGE__SERVER__ADMIN_LISTEN", service.admin_address()).env("USER", "anna");
     command.output().unwrap()
@@ -45,7 +45,7 @@ fn gate(site: &Site, service: &Service, arguments: &[&str]) -> Output {
 
 /// The lines of JSON of a gate command that goes well.
 #[track_caller]
-fn gate_json(site: &Site, service: &Service, arguments: &[&str]) -> Vec<Value> {
+pub(crate) fn gate_json(site: &Site, service: &Service, arguments: &[&str]) -> Vec<Value> {
     let output = gate(site, service, &[arguments, &["--json"]].concat());
     assert!(output.status.success(), "{arguments:?}: {output:?}");
     String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()

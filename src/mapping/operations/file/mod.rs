@@ -12,7 +12,7 @@ use crate::diagnostic::{Node, Table, Written};
 use super::input::{InputFault, MOST_FAULTS};
 use super::keys::FILE;
 use super::steps::Scope;
-use super::{Given, NotARequest, WriteOperation, WriteRequest};
+use super::{Given, NotARequest, OfCaller, WriteOperation, WriteRequest};
 use record::{Compiler, Element, From, Part, Text};
 
 /// The longest name of a file, in bytes: what file systems hold, with room for what stands in front of it on the way.
@@ -20,6 +20,9 @@ const LONGEST_NAME: usize = 200;
 
 /// Stands for the operation's id while a body is judged: one of the same form.
 const SOME_ID: &str = "00000000-0000-7000-8000-000000000000";
+
+/// Stands for the client's name: the shortest there is.
+const SOME_CLIENT: &str = "a";
 
 /// A file that a write is.
 #[derive(Clone)]
@@ -46,7 +49,17 @@ pub struct WrittenFile {
 struct Fault {
     /// Where the value came from, where a caller can do something about it.
     from: Option<From>,
+    /// What would be taken, as a phrase.
+    wanted: String,
+    /// All of it, as a sentence.
     said: String,
+}
+
+impl Fault {
+    /// One that no caller can do something about.
+    fn of_mapping(said: String) -> Fault {
+        Fault { from: None, wanted: String::new(), said }
+    }
 }
 
 impl std::fmt::Debug for FileWrite {
@@ -174,15 +187,29 @@ impl FileWrite {
 
     /// What a caller has sent that the file cannot hold.
     pub(super) fn judge(&self, operation: &WriteOperation, request: &WriteRequest) -> Result<(), NotARequest> {
-        let given = operation.given(request, SOME_ID, SOME_ID, "client");
-        match self.made(&given).err().and_then(|fault| fault.from) {
+        let given = operation.given(request, SOME_ID, SOME_ID, SOME_CLIENT);
+        match self.made(&given).err().map(|fault| fault.from) {
             None => Ok(()),
-            Some(From::Key) => Err(NotARequest::Key),
-            Some(From::Body(_)) => match self.faults(&given) {
-                // No other value would help: it is the mapping's fault.
+            Some(Some(From::Key)) => Err(NotARequest::Key),
+            // What is known of the caller is judged when it is (`refuses`), and what no value would help is the mapping's.
+            Some(_) => match self.faults(&given) {
                 faults if faults.is_empty() => Ok(()),
                 faults => Err(NotARequest::Body(faults)),
             },
+        }
+    }
+
+    /// What of its caller the file cannot hold, and what it takes, as a phrase.
+    pub(super) fn refuses(
+        &self,
+        operation: &WriteOperation,
+        request: &WriteRequest,
+        idempotency_key: &str,
+        client: &str,
+    ) -> Option<(OfCaller, String)> {
+        match self.made(&operation.given(request, idempotency_key, SOME_ID, client)).err()? {
+            Fault { from: Some(From::Caller(of)), wanted, .. } => Some((of, wanted)),
+            _ => None,
         }
     }
 
@@ -234,26 +261,26 @@ impl FileWrite {
         });
         judged.unwrap_or_default();
         if is_whole && let Err(fault) = encoder.finish(&mut out) {
-            said.push(fault.to_string());
+            said.push(of_record(&fault));
         }
         said
     }
 
     fn made(&self, given: &Given<'_>) -> Result<Vec<WrittenFile>, Fault> {
         let name = named(&self.name, given)?;
-        let only_read = || Fault { from: None, said: "the layout is one that is only read".to_owned() };
+        let only_read = || Fault::of_mapping("the layout is one that is only read".to_owned());
         let mut encoder = self.layout.encoder().ok_or_else(only_read)?;
         let mut content = Vec::new();
         self.each_record(given, |part, element, json| {
             encode(&mut encoder, json, &mut content).map_err(|fault| fault_of(given, part, element, fault))
         })?;
-        encoder.finish(&mut content).map_err(|fault| Fault { from: None, said: fault.to_string() })?;
+        encoder.finish(&mut content).map_err(|fault| Fault::of_mapping(of_record(&fault)))?;
         let mut files = vec![WrittenFile { name, content }];
         if let Some(done) = &self.done_file {
             let name = named(done, given)?;
             if name == files[0].name {
                 let said = "the done file has the name of the file".to_owned();
-                return Err(Fault { from: done.from(None), said });
+                return Err(Fault { from: done.from(None), wanted: "another name".to_owned(), said });
             }
             files.push(WrittenFile { name, content: Vec::new() });
         }
@@ -318,7 +345,7 @@ impl WriteOperation {
         let Some(file) = &self.file else { return Vec::new() };
         let key = self.key.iter().map(|(_, rules)| rules.sample()).collect();
         let request = WriteRequest { values: self.input.sample(), key, canonical: String::new() };
-        file.doubts(&self.given(&request, SOME_ID, SOME_ID, "client"))
+        file.doubts(&self.given(&request, SOME_ID, SOME_ID, SOME_CLIENT))
     }
 }
 
@@ -338,7 +365,7 @@ fn fault_of(given: &Given<'_>, part: &Part, element: Element<'_>, fault: EncodeF
         Some(From::Body(_)) => format!("expected {}, found {}", fault.expected, fault.found),
         _ => of_record(&fault),
     };
-    Fault { from, said }
+    Fault { from, wanted: fault.expected, said }
 }
 
 /// A fault of the layout in a sentence that says where in the record it is.
@@ -364,5 +391,6 @@ fn named(text: &Text, given: &Given<'_>) -> Result<String, Fault> {
         return Ok(name);
     };
     let shown: String = name.chars().take(80).collect();
-    Err(Fault { from: text.from(None), said: format!("it makes {shown:?} the name of the file, {why}") })
+    let said = format!("it makes {shown:?} the name of the file, {why}");
+    Err(Fault { from: text.from(None), wanted: "what can stand in the name of a file".to_owned(), said })
 }

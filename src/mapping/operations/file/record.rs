@@ -3,10 +3,10 @@
 
 use serde_json::Value;
 
-use super::super::Given;
 use super::super::bound::Bound;
 use super::super::input::{InputKind, InputValues};
 use super::super::steps::{Origin, Scope};
+use super::super::{Given, OfCaller};
 use crate::diagnostic::{Node, Written};
 use crate::mapping::soap::{Cut, cut, suggest};
 
@@ -51,6 +51,8 @@ pub(super) enum From {
     Body(String),
     /// The record's key in the path.
     Key,
+    /// What is known of the caller.
+    Caller(OfCaller),
 }
 
 /// What a part is compiled with.
@@ -204,6 +206,8 @@ fn from(origin: &Origin, element: Element<'_>) -> Option<From> {
             Some(From::Body(format!("{}/{index}{}", below(&[array.to_owned()]), below(path))))
         }
         (Origin::Key(_), _) => Some(From::Key),
+        (Origin::IdempotencyKey, _) => Some(From::Caller(OfCaller::IdempotencyKey)),
+        (Origin::Client, _) => Some(From::Caller(OfCaller::Client)),
         _ => None,
     }
 }

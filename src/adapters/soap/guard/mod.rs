@@ -8,8 +8,13 @@
 //! as long as none of them takes the secret: then each has one try of its own before it is left alone as the first is. Once
 //! one has taken it, the others' refusals are their own, and count for them alone.
 //!
+//! A person may ask for a try although it is left alone ([`Guard::ask`]): that lets one call through, and no second one.
+//!
 //! It is known for the whole process: backends at the same host with the same account know it together, and a reload forgets
 //! nothing. Another secret is another account.
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -55,6 +60,8 @@ struct Known {
     refused: Option<Refused>,
     /// What was said the last time.
     said: String,
+    /// A person wants one call to try it although it is left alone.
+    is_asked_for: bool,
 }
 
 /// What an operation has said of it.
@@ -114,6 +121,8 @@ pub(super) struct Turn {
 pub(super) enum Barred {
     /// It was refused, and is left alone for so long.
     Refused { left: Duration, said: String },
+    /// It was refused, and whether it is taken by now is for a call to find out.
+    Doubted { said: String },
     /// Whoever tries it first has no answer yet.
     Late,
 }
@@ -125,6 +134,7 @@ impl std::fmt::Display for Barred {
                 let left = left.as_millis().div_ceil(1000);
                 write!(formatter, "{said}; so that the account is not locked, it is not tried for {left} s")
             }
+            Barred::Doubted { said } => write!(formatter, "{said}; the next call tries it again"),
             Barred::Late => formatter.write_str(
                 "another call tries our account first, and has no answer yet; so that it is not locked, nothing was sent",
             ),
@@ -166,24 +176,29 @@ impl Guard {
         }
         let limit = until.min(Instant::now() + PATIENCE);
         let flight = timeout_at(limit, Arc::clone(&self.flight).lock_owned()).await.ok();
-        let trust = self.known.lock().trust(operation)?;
-        match (trust, flight) {
+        let mut known = self.known.lock();
+        match (known.trust(operation)?, flight) {
             (Trust::Good, _) => Ok(self.turn(operation, None)),
-            (_, Some(flight)) => Ok(self.turn(operation, Some(flight))),
+            (trust, Some(flight)) => {
+                // One try for each time that a person asks, also where its time had come.
+                known.is_asked_for &= trust != Trust::Doubted;
+                Ok(self.turn(operation, Some(flight)))
+            }
             // A call that takes long says nothing against it.
             (Trust::New, None) => Ok(self.turn(operation, None)),
             (Trust::Doubted, None) => Err(Barred::Late),
         }
     }
 
-    /// The same, if it can be had at once.
-    pub(super) fn enter_now(self: &Arc<Self>, operation: &str) -> Result<Turn, Barred> {
-        if self.known.lock().trust(operation)? == Trust::Good {
+    /// The same for a look at whether the service answers, if it can be had at once. A look does not try what was refused: it
+    /// could not find that it is taken, only that it is not.
+    pub(super) fn enter_to_look(self: &Arc<Self>, operation: &str) -> Result<Turn, Barred> {
+        if self.known.lock().trusted(operation)? == Trust::Good {
             return Ok(self.turn(operation, None));
         }
         let flight = Arc::clone(&self.flight).try_lock_owned().map_err(|_| Barred::Late)?;
         // Whoever had it may have been refused just now.
-        self.known.lock().trust(operation)?;
+        self.known.lock().trusted(operation)?;
         Ok(self.turn(operation, Some(flight)))
     }
 
@@ -195,6 +210,17 @@ impl Guard {
     pub(super) fn refused_until(&self) -> Option<Instant> {
         let known = self.known.lock();
         known.refused.map(Refused::until)
+    }
+
+    /// Whether it is left alone, be it by one operation.
+    pub(super) fn is_left_alone(&self) -> bool {
+        self.known.lock().is_left_alone()
+    }
+
+    /// Lets one call try it at once where it is left alone.
+    pub(super) fn ask(&self) {
+        let mut known = self.known.lock();
+        known.is_asked_for = known.is_left_alone();
     }
 }
 
@@ -233,8 +259,13 @@ impl Known {
         self.operations.values().any(|at| at.is_taken)
     }
 
-    /// What one may think of it for this operation, unless it is left alone.
-    fn trust(&self, operation: &str) -> Result<Trust, Barred> {
+    fn is_left_alone(&self) -> bool {
+        let own = self.operations.values().filter_map(|at| at.refused);
+        own.chain(self.refused).any(|refused| Instant::now() < refused.until())
+    }
+
+    /// Why it is left alone by this operation.
+    fn barred(&self, operation: &str) -> Option<Barred> {
         let now = Instant::now();
         let here = self.operations.get(operation).copied().unwrap_or_default();
         let all = self.refused.map(|refused| {
@@ -243,15 +274,31 @@ impl Known {
             let has_own_try = here.refused.is_none() && tried < OWN_TRIES;
             if has_own_try { refused.last + WAITS[0] } else { refused.until() }
         });
-        let until = all.max(here.refused.map(Refused::until));
-        if let Some(until) = until.filter(|until| now < *until) {
-            return Err(Barred::Refused { left: until - now, said: self.said.clone() });
+        let until = all.max(here.refused.map(Refused::until)).filter(|until| now < *until)?;
+        Some(Barred::Refused { left: until - now, said: self.said.clone() })
+    }
+
+    /// What a call of this operation may think of it, unless it is left alone and no person asks for a try.
+    fn trust(&self, operation: &str) -> Result<Trust, Barred> {
+        if let Some(barred) = self.barred(operation).filter(|_| !self.is_asked_for) {
+            return Err(barred);
         }
-        Ok(match here.refused.is_some() || self.refused.is_some() {
+        let is_refused_here = self.operations.get(operation).is_some_and(|at| at.refused.is_some());
+        Ok(match is_refused_here || self.refused.is_some() {
             true => Trust::Doubted,
             false if self.is_good() => Trust::Good,
             false => Trust::New,
         })
+    }
+
+    /// The same for a look, which does not try what nobody has taken since it was refused, whoever asks.
+    fn trusted(&self, operation: &str) -> Result<Trust, Barred> {
+        match (self.barred(operation), self.trust(operation)?) {
+            (Some(barred), _) => Err(barred),
+            // What it alone has refused counts for it alone.
+            (None, Trust::Doubted) if self.refused.is_some() => Err(Barred::Doubted { said: self.said.clone() }),
+            (None, trust) => Ok(trust),
+        }
     }
 
     /// An operation has taken it, with a call that was sent then; whether it had been refused.
@@ -273,6 +320,7 @@ impl Known {
                 refused.times = 1;
             }
         }
+        self.is_asked_for &= self.is_left_alone();
         was_refused
     }
 
@@ -298,198 +346,5 @@ impl Known {
         let all = Refused::again(self.refused, began);
         self.refused = Some(all);
         Some(all)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Barred, Guard, OWN_TRIES, Outcome, PATIENCE, Turn};
-    use std::sync::Arc;
-    use std::time::Duration;
-    use tokio::time::{Instant, advance, sleep};
-
-    fn tries(guard: &Arc<Guard>, operation: &str) -> Turn {
-        guard.enter_now(operation).expect("nobody else tries it")
-    }
-
-    fn ended(turn: Turn, outcome: Outcome) {
-        turn.ended(outcome, "erp", || "no".to_owned());
-    }
-
-    fn says(guard: &Arc<Guard>, operation: &str, outcome: Outcome) {
-        ended(tries(guard, operation), outcome);
-    }
-
-    /// Seconds for which it is left alone.
-    fn left(guard: &Arc<Guard>, operation: &str) -> u64 {
-        match guard.enter_now(operation) {
-            Err(Barred::Refused { left, said }) => {
-                assert_eq!(said, "no");
-                left.as_secs()
-            }
-            Ok(_) | Err(Barred::Late) => 0,
-        }
-    }
-
-    async fn pass(seconds: u64) {
-        advance(Duration::from_secs(seconds)).await;
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn one_goes_first_with_a_secret_that_nobody_has_taken() {
-        for outcome in [Outcome::Refused, Outcome::Taken] {
-            let guard = Arc::new(Guard::default());
-            let first = tries(&guard, "a");
-            assert!(matches!(guard.enter_now("b"), Err(Barred::Late)));
-            let others: Vec<_> = (0..15)
-                .map(|number| {
-                    let (guard, until) = (Arc::clone(&guard), Instant::now() + Duration::from_secs(30));
-                    tokio::spawn(async move { guard.enter(if number % 2 == 0 { "a" } else { "b" }, until).await })
-                })
-                .collect();
-            sleep(Duration::from_secs(2)).await;
-            assert!(others.iter().all(|other| !other.is_finished()));
-            ended(first, outcome);
-            let mut let_in = 0;
-            for other in others {
-                match other.await.unwrap() {
-                    Ok(turn) => {
-                        assert!(turn.flight.is_none());
-                        let_in += 1;
-                    }
-                    Err(barred) => assert!(matches!(barred, Barred::Refused { .. }), "{barred:?}"),
-                }
-            }
-            // All of them at once, or none.
-            assert_eq!(let_in, if outcome == Outcome::Taken { 15 } else { 0 });
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_first_call_that_takes_long_is_not_waited_for_for_ever() {
-        let guard = Arc::new(Guard::default());
-        let first = tries(&guard, "a");
-        let (began, far) = (Instant::now(), Instant::now() + Duration::from_secs(60));
-        assert!(guard.enter("a", far).await.is_ok_and(|turn| turn.flight.is_none()));
-        assert_eq!(began.elapsed().as_secs(), PATIENCE.as_secs());
-        // Nor by whoever has less time.
-        assert!(guard.enter("a", Instant::now() + Duration::from_secs(1)).await.is_ok());
-        assert_eq!(began.elapsed().as_secs(), PATIENCE.as_secs() + 1);
-        // What has ended without a word leaves the next one to try it.
-        drop(first);
-        assert!(guard.enter("a", far).await.is_ok_and(|turn| turn.flight.is_some()));
-        // With one that was refused nobody goes along.
-        says(&guard, "a", Outcome::Refused);
-        pass(5).await;
-        let probe = tries(&guard, "a");
-        assert!(matches!(guard.enter("a", Instant::now() + Duration::from_secs(1)).await, Err(Barred::Late)));
-        ended(probe, Outcome::Taken);
-        assert!(guard.enter("a", Instant::now()).await.is_ok_and(|turn| turn.flight.is_none()));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_secret_that_is_wrong_is_tried_four_times_in_half_an_hour() {
-        for was_good in [false, true] {
-            let guard = Arc::new(Guard::default());
-            if was_good {
-                says(&guard, "a", Outcome::Taken);
-            }
-            let (began, mut tried) = (Instant::now(), Vec::new());
-            while began.elapsed() < Duration::from_secs(1800) {
-                if let Ok(turn) = guard.enter_now("a") {
-                    ended(turn, Outcome::Refused);
-                    tried.push(began.elapsed().as_secs());
-                }
-                pass(1).await;
-            }
-            match was_good {
-                false => assert_eq!(tried, [0, 5, 155, 1055]),
-                // Two more, since a no may be one to what was asked.
-                true => assert_eq!(tried, [0, 1, 2, 7, 157, 1057]),
-            }
-            assert!(guard.refused_until().is_some());
-            pass(1000).await;
-            says(&guard, "a", Outcome::Taken);
-            assert_eq!((guard.refused_until(), left(&guard, "a")), (None, 0));
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn many_operations_do_not_try_it_one_after_another() {
-        let guard = Arc::new(Guard::default());
-        let (began, mut tried) = (Instant::now(), 0);
-        while began.elapsed() < Duration::from_secs(600) {
-            for operation in ["a", "b", "c", "d", "e", "f", "g", "h"] {
-                if let Ok(turn) = guard.enter_now(operation) {
-                    ended(turn, Outcome::Refused);
-                    tried += 1;
-                }
-            }
-            pass(1).await;
-        }
-        // The first of them twice.
-        assert_eq!(tried, OWN_TRIES + 1);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_no_to_one_record_or_operation_shuts_nobody_out() {
-        let guard = Arc::new(Guard::default());
-        says(&guard, "b", Outcome::Taken);
-        // As long as others are let in between, it is none to the secret.
-        for _ in 0..100 {
-            says(&guard, "a", Outcome::Refused);
-            says(&guard, "a", Outcome::Refused);
-            says(&guard, "b", Outcome::Taken);
-            pass(1).await;
-        }
-        assert_eq!((left(&guard, "a"), left(&guard, "b"), guard.refused_until()), (0, 0, None));
-        // Where only it is called for a while nobody knows; the other one finds out.
-        (0..3).for_each(|_| says(&guard, "a", Outcome::Refused));
-        assert_eq!((left(&guard, "a"), left(&guard, "b")), (5, 5));
-        pass(5).await;
-        says(&guard, "a", Outcome::Refused);
-        assert_eq!((left(&guard, "a"), left(&guard, "b")), (150, 5));
-        pass(5).await;
-        says(&guard, "b", Outcome::Taken);
-        assert_eq!((left(&guard, "a"), left(&guard, "b"), guard.refused_until()), (0, 0, None));
-        // From now on it is its own.
-        says(&guard, "a", Outcome::Refused);
-        says(&guard, "b", Outcome::Taken);
-        assert_eq!((left(&guard, "a"), left(&guard, "b"), left(&guard, "c")), (150, 0, 0));
-        pass(150).await;
-        says(&guard, "a", Outcome::Taken);
-        assert_eq!(left(&guard, "a"), 0);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn calls_that_were_under_way_count_once_and_late_good_ones_prove_nothing() {
-        let guard = Arc::new(Guard::default());
-        says(&guard, "a", Outcome::Taken);
-        let mut under_way: Vec<Turn> = (0..8).map(|_| tries(&guard, "a")).collect();
-        let slow = tries(&guard, "b");
-        pass(1).await;
-        under_way.drain(..).for_each(|turn| ended(turn, Outcome::Refused));
-        assert_eq!((left(&guard, "a"), left(&guard, "b")), (5, 5));
-        // Its secret was looked at before it was changed.
-        pass(1).await;
-        ended(slow, Outcome::Taken);
-        assert_eq!((left(&guard, "a"), left(&guard, "b")), (4, 4));
-        pass(4).await;
-        says(&guard, "a", Outcome::Refused);
-        assert_eq!(left(&guard, "a"), 150);
-    }
-
-    #[test]
-    fn another_secret_or_host_is_another_account() {
-        let one = Guard::of("erp:80", &[("basic", "svc", "one")]);
-        assert!(Arc::ptr_eq(&one, &Guard::of("erp:80", &[("basic", "svc", "one")])));
-        for (host, secrets) in [
-            ("erp:81", [("basic", "svc", "one")]),
-            ("erp:80", [("basic", "svc", "two")]),
-            ("erp:80", [("basic", "svcone", "")]),
-            ("erp:80", [("wsse", "svc", "one")]),
-        ] {
-            assert!(!Arc::ptr_eq(&one, &Guard::of(host, &secrets)), "{host} {secrets:?}");
-        }
     }
 }
