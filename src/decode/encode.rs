@@ -125,30 +125,37 @@ impl<'a> Json<'a> {
         members.iter().find(|(own, _)| own == name).map(|(_, value)| value)
     }
 
+    /// The value at a JSON pointer, to be changed. A long array on the way to it is read into memory.
+    pub fn at_mut(&mut self, pointer: &str) -> Option<&mut Json<'a>> {
+        let Some(below) = pointer.strip_prefix('/') else { return Some(self) };
+        let (step, _) = below.split_once('/').unwrap_or((below, ""));
+        let name = step.replace("~1", "/").replace("~0", "~");
+        let inner = match self {
+            Json::Object(members) => members.iter_mut().find(|(own, _)| *own == name).map(|(_, value)| value)?,
+            Json::Array(Elements(held)) => {
+                if let Held::Text { text, .. } = *held {
+                    *held = Held::Values(json_text::elements(text).collect());
+                }
+                let Held::Values(values) = held else { return None };
+                values.get_mut(name.parse::<usize>().ok()?)?
+            }
+            _ => return None,
+        };
+        inner.at_mut(&below[step.len()..])
+    }
+
     /// Puts another value at a JSON pointer, or with `None` takes a member away there; answers whether there is one.
     pub fn replace(&mut self, pointer: &str, value: Option<Json<'a>>) -> bool {
-        let Some(below) = pointer.strip_prefix('/') else {
-            let is_one = value.is_some();
-            value.into_iter().for_each(|value| *self = value);
-            return is_one;
+        let Some(value) = value else {
+            let Some((above, name)) = pointer.rsplit_once('/') else { return false };
+            let name = name.replace("~1", "/").replace("~0", "~");
+            let Some(Json::Object(members)) = self.at_mut(above) else { return false };
+            let before = members.len();
+            members.retain(|(own, _)| *own != name);
+            return members.len() < before;
         };
-        let (step, _) = below.split_once('/').unwrap_or((below, ""));
-        let (name, rest) = (step.replace("~1", "/").replace("~0", "~"), &below[step.len()..]);
-        match self {
-            Json::Object(members) => match members.iter().position(|(own, _)| *own == name) {
-                Some(place) if rest.is_empty() && value.is_none() => {
-                    members.remove(place);
-                    true
-                }
-                Some(place) => members[place].1.replace(rest, value),
-                None => false,
-            },
-            Json::Array(Elements(Held::Values(values))) => {
-                let element = name.parse::<usize>().ok().and_then(|index| values.get_mut(index));
-                element.is_some_and(|element| element.replace(rest, value))
-            }
-            _ => false,
-        }
+        let place = self.at_mut(pointer);
+        place.map(|place| *place = value).is_some()
     }
 
     /// The members of an object without those that `decode --meta` adds: `_offset`, `_length` and `_record`, as numbers.
@@ -354,6 +361,11 @@ mod tests {
         assert_eq!(json, Json::parse(r#"{"a":[{},2]}"#).unwrap());
         assert!(json.replace("", Some(Json::Null)) && !json.replace("", None));
         assert_eq!(json, Json::Null);
+        let long = format!("[{}1]", "{\"a\":1},".repeat(20_000));
+        let mut json = Json::parse(&long).unwrap();
+        assert!(json.replace("/19999/a", Some(Json::Null)) && !json.replace("/20001", Some(Json::Null)));
+        assert_eq!(json.at_mut("/19999/a"), Some(&mut Json::Null));
+        assert_eq!(json.at_mut("/20000"), Some(&mut Json::Number("1")));
     }
 
     #[test]

@@ -182,7 +182,7 @@ fn one_inbox_has_one_backend_however_it_is_written() {
     site.write("tollbridge.toml", config.as_bytes());
     let output = site.run(&["check", "--offline"]);
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.code() == Some(2) && said.contains("has the same inbox"), "{said}");
+    assert!(output.status.code() == Some(2) && said.contains("has the same folder"), "{said}");
 }
 
 /// What is delivered anew is as new as its delivery, also when the same bad record was there long before.

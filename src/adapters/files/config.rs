@@ -79,6 +79,12 @@ impl Config {
         {
             table.fail(node.fault("`outbox` must lie outside of the inbox, or its files are read"));
         }
+        if let (Some(inbox), Some(work)) = (&inbox, outbox.as_ref().and_then(|out| out.work.as_ref()))
+            && [&inbox.inbox, &inbox.archive, &inbox.rejected].contains(&work)
+            && let Some(node) = table.get("outbox_work")
+        {
+            table.fail(node.fault("`outbox_work` is a folder that has files of its own"));
+        }
         if !table.has("inbox") && !table.has("outbox") {
             needs_a_folder(table);
         }

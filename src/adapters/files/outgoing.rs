@@ -3,20 +3,20 @@
 //! Both folders are held open for a handover, so that what happens to their names meanwhile leads nowhere else; no link in
 //! them is followed.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Mode, OFlags, RenameFlags, openat, renameat, renameat_with, statat, unlinkat,
+    Access, AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, RenameFlags, accessat, fchmod, fchown, fstat, mkdirat,
+    openat, renameat, renameat_with, statat, unlinkat,
 };
 use rustix::io::Errno;
 
-use super::Stamp;
-use crate::adapters::inbox::InboxError;
 use crate::adapters::inbox::server::Fault;
+use crate::adapters::inbox::{InboxError, Stamp};
 use crate::adapters::outbox::{Folder, Shelf, WORK};
 use crate::diagnostic::{Key, Presence, Table};
 
@@ -35,8 +35,8 @@ pub(super) const OUTBOX_MODE: Key = Key {
 pub struct OutboxConfig {
     /// Where files appear.
     pub outbox: PathBuf,
-    /// Where they are written first.
-    pub work: PathBuf,
+    /// Where they are written first; a folder in the outbox when absent.
+    pub work: Option<PathBuf>,
     /// Their rights.
     pub mode: u32,
 }
@@ -57,9 +57,8 @@ impl OutboxConfig {
             let mode = digits.and_then(|text| u32::from_str_radix(text, 8).ok()).filter(|mode| *mode <= 0o777);
             mode.filter(|mode| mode & 0o600 == 0o600).ok_or_else(|| "expected rights like \"0640\"".to_owned())
         });
-        let outbox = outbox?;
-        let work = work.map_or_else(|| outbox.join(WORK), |path| base.join(path));
-        if work == outbox {
+        let (outbox, work) = (outbox?, work.map(|path| base.join(path)));
+        if work.as_ref() == Some(&outbox) {
             let node = table.get("outbox_work").unwrap_or(table.node());
             table.fail(node.fault("files would appear before they are whole: it is the outbox itself"));
             return None;
@@ -79,18 +78,41 @@ impl Folder for Outgoing {
     fn open(&self) -> Result<Box<dyn Shelf>, InboxError> {
         let outbox = open_folder(&self.0.outbox);
         let outbox = outbox.map_err(|source| InboxError::Outbox { place: self.place(), source: source.into() })?;
-        Ok(Box::new(Open { config: self.0.clone(), outbox, work: None }))
+        Ok(Box::new(Open { config: self.0.clone(), outbox, work: None, has_made: false }))
     }
 }
 
+/// How a folder is opened.
+const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
 fn open_folder(path: &Path) -> Result<OwnedFd, Errno> {
-    openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+    openat(CWD, path, FOLDER, Mode::empty())
 }
+
+/// What a system says when it has not renamed.
+const CLEAR: [Errno; 14] = [
+    Errno::NOENT,
+    Errno::EXIST,
+    Errno::ACCESS,
+    Errno::PERM,
+    Errno::ROFS,
+    Errno::NOSPC,
+    Errno::DQUOT,
+    Errno::XDEV,
+    Errno::NAMETOOLONG,
+    Errno::INVAL,
+    Errno::LOOP,
+    Errno::NOTDIR,
+    Errno::ISDIR,
+    Errno::BADF,
+];
 
 struct Open {
     config: OutboxConfig,
     outbox: OwnedFd,
     work: Option<OwnedFd>,
+    /// Whether the work folder was not there before.
+    has_made: bool,
 }
 
 fn refused(error: impl Into<io::Error>) -> Fault {
@@ -101,7 +123,11 @@ impl Open {
     fn work(&mut self) -> Result<&OwnedFd, Fault> {
         let opened = match self.work.take() {
             Some(work) => work,
-            None => open_folder(&self.config.work).map_err(refused)?,
+            None => match &self.config.work {
+                Some(work) => open_folder(work).map_err(refused)?,
+                // Who takes files from the outbox may write there, too: nothing leads elsewhere.
+                None => openat(&self.outbox, WORK, FOLDER | OFlags::NOFOLLOW, Mode::empty()).map_err(refused)?,
+            },
         };
         Ok(self.work.insert(opened))
     }
@@ -132,9 +158,35 @@ impl Open {
 
 impl Shelf for Open {
     fn make_work(&mut self) -> Result<(), Fault> {
-        match fs::DirBuilder::new().create(&self.config.work) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(refused(error)),
-            _ => Ok(()),
+        // Others have no business in it.
+        let mode = Mode::RWXU;
+        let made = match &self.config.work {
+            Some(work) => mkdirat(CWD, work, mode),
+            None => mkdirat(&self.outbox, WORK, mode),
+        };
+        match made {
+            Err(Errno::EXIST) => Ok(()),
+            Err(error) => Err(refused(error)),
+            Ok(()) => {
+                self.has_made = true;
+                Ok(())
+            }
+        }?;
+        // What would only show when everything is ready.
+        let device = |folder: &OwnedFd| fstat(folder).map(|state| state.st_dev).map_err(refused);
+        if device(&self.outbox)? != device(self.work()?)? {
+            return Err(refused(Errno::XDEV));
+        }
+        accessat(&self.outbox, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS).map_err(refused)
+    }
+
+    fn unmake_work(&mut self) {
+        if self.has_made {
+            // What somebody has put there meanwhile keeps it.
+            let _ = match &self.config.work {
+                Some(work) => unlinkat(CWD, work, AtFlags::REMOVEDIR),
+                None => unlinkat(&self.outbox, WORK, AtFlags::REMOVEDIR),
+            };
         }
     }
 
@@ -159,8 +211,14 @@ impl Shelf for Open {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(self.config.mode);
         let mut file = File::from(openat(self.work()?, name, flags, mode).map_err(refused)?);
-        // What the process's umask takes is given back; shares may know no rights.
-        let _ = rustix::fs::fchmod(&file, mode);
+        // What the process's umask takes is given back, and the group is the outbox's where that says so; shares may know no
+        // rights.
+        let _ = fchmod(&file, mode);
+        if let Ok(state) = fstat(&self.outbox)
+            && Mode::from_raw_mode(state.st_mode).contains(Mode::SGID)
+        {
+            let _ = fchown(&file, None, Some(Gid::from_raw(state.st_gid)));
+        }
         file.write_all(content).and_then(|()| file.sync_all()).map_err(refused)
     }
 
@@ -171,9 +229,21 @@ impl Shelf for Open {
         }
     }
 
+    fn hide(&mut self, name: &str, hidden: &str) -> Result<(), Fault> {
+        let work = self.work()?;
+        renameat(work, name, work, hidden).map_err(refused)
+    }
+
     fn show(&mut self, name: &str, shown: &str) -> Result<(), Fault> {
         self.work()?;
-        self.rename(name, shown).map_err(refused)
+        self.rename(name, shown).map_err(|error| match CLEAR.contains(&error) {
+            true => refused(error),
+            // A share that does not answer may do it yet.
+            false => Fault::Lost(InboxError::Unreachable {
+                place: self.config.outbox.display().to_string(),
+                reason: io::Error::from(error).to_string(),
+            }),
+        })
     }
 
     fn settle(&mut self) -> Result<(), Fault> {
@@ -193,11 +263,10 @@ impl Shelf for Open {
         for entry in folder {
             let entry = entry.map_err(refused)?;
             let Ok(name) = entry.file_name().to_str() else { continue };
-            if matches!(entry.file_type(), FileType::Directory) {
-                continue;
-            }
-            let Ok(state) = fs::symlink_metadata(self.config.work.join(name)) else { continue };
-            if state.is_file() && Stamp::of(&state).age(now).is_some_and(|old| old > age) {
+            let Ok(state) = statat(self.work()?, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+            let modified = (state.st_mtime as i64, 0);
+            let is_old = Stamp { modified, ..Stamp::default() }.age(now).is_some_and(|old| old > age);
+            if is_old && FileType::from_raw_mode(state.st_mode) == FileType::RegularFile {
                 names.push(name.to_owned());
             }
         }

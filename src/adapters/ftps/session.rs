@@ -11,6 +11,7 @@ use suppaftp::{FtpError, Mode, RustlsConnector, RustlsFtpStream, Status, TlsConn
 
 use super::config::{Config, Tls};
 use super::tls::{self, Connector};
+use crate::adapters::inbox::remote::join;
 use crate::adapters::inbox::server::{Entry, Fault, Kind, Session, Transfer};
 use crate::adapters::inbox::{InboxError, Stamp};
 
@@ -23,6 +24,8 @@ struct Ftp {
     place: String,
     /// Whether the server lists in a form made for programs (RFC 3659).
     has_facts: bool,
+    /// Where we are after the login, at a server whose folders have to be entered to be listed: paths start there.
+    home: String,
     encoding: &'static Encoding,
 }
 
@@ -48,42 +51,49 @@ pub(super) fn open(config: &Config, place: &str) -> Result<Box<dyn Session>, Inb
         Err(error) => return Err(lost(place, &error)),
     };
     ftp.set_encoding(Names(config.encoding));
-    Ok(Box::new(Ftp { ftp, place: place.to_owned(), has_facts, encoding: config.encoding }))
+    let home = match has_facts {
+        true => String::new(),
+        // A server that does not say where we are knows nothing else, either.
+        false => ftp.pwd().map_err(|error| lost(place, &error)).unwrap_or_default(),
+    };
+    Ok(Box::new(Ftp { ftp, place: place.to_owned(), has_facts, home, encoding: config.encoding }))
 }
 
 impl Session for Ftp {
     fn list(&mut self, folder: &str) -> Result<Vec<Entry>, Fault> {
+        let folder = &*self.at(folder);
         let entries = if self.has_facts { self.list_facts(folder) } else { self.list_for_people(folder) };
         entries.map_err(|error| self.fault(&error))
     }
 
     fn state(&mut self, path: &str) -> Result<Stamp, Fault> {
-        self.look_at(path).map_err(|error| self.fault(&error))
+        self.look_at(&self.at(path)).map_err(|error| self.fault(&error))
     }
 
     fn retrieve(&mut self, path: &str, from: u64) -> Result<Box<dyn Transfer>, Fault> {
         let begun = usize::try_from(from).map_err(|_| FtpError::BadResponse).and_then(|from| {
             self.ftp.resume_transfer(from)?;
-            self.ftp.retr_as_stream(path)
+            self.ftp.retr_as_stream(self.at(path))
         });
         let stream = begun.map_err(|error| self.fault(&error))?;
         Ok(Box::new(Download { stream, place: self.place.clone() }))
     }
 
     fn rename(&mut self, from: &str, to: &str) -> Result<(), Fault> {
+        let (from, to) = (self.at(from), self.at(to));
         self.ftp.rename(from, to).map_err(|error| self.fault(&error))
     }
 
     fn store(&mut self, path: &str, content: &[u8]) -> Result<(), Fault> {
-        self.ftp.put_file(path, &mut io::Cursor::new(content)).map(drop).map_err(|error| self.fault(&error))
+        self.ftp.put_file(self.at(path), &mut io::Cursor::new(content)).map(drop).map_err(|error| self.fault(&error))
     }
 
     fn remove(&mut self, path: &str) -> Result<(), Fault> {
-        self.ftp.rm(path).map_err(|error| self.fault(&error))
+        self.ftp.rm(self.at(path)).map_err(|error| self.fault(&error))
     }
 
     fn make_folder(&mut self, folder: &str) -> Result<(), Fault> {
-        self.ftp.mkdir(folder).map_err(|error| self.fault(&error))
+        self.ftp.mkdir(self.at(folder)).map_err(|error| self.fault(&error))
     }
 
     fn close(mut self: Box<Self>) {
@@ -132,6 +142,14 @@ impl Transfer for Download {
 }
 
 impl Ftp {
+    /// A path as it is wherever we are.
+    fn at(&self, path: &str) -> String {
+        match path.starts_with('/') || self.home.is_empty() {
+            true => path.to_owned(),
+            false => join(&self.home, path),
+        }
+    }
+
     fn fault(&self, error: &FtpError) -> Fault {
         fault(&self.place, error)
     }

@@ -90,6 +90,11 @@ impl Account {
         {
             table.fail(node.fault("`outbox` must lie outside of the inbox, or its files are read"));
         }
+        if let (Some(Some(inbox)), Some(out), Some(node)) = (&inbox, &outbox, table.get("outbox_work"))
+            && [&inbox.inbox, &inbox.archive, &inbox.rejected].contains(&&out.work)
+        {
+            table.fail(node.fault("`outbox_work` is a folder that has files of its own"));
+        }
         if inbox.is_none() && !table.has("outbox") {
             needs_a_folder(table);
         }

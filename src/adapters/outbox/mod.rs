@@ -5,10 +5,11 @@
 //!
 //! For that each handover goes through a work folder beside the outbox, on the same file system. First its files are written
 //! there ([`Outbox::prepare`]), and when all are on the disk, a receipt with their names. Then each moves into the outbox in
-//! one step, in order ([`Outbox::deliver`]). So a handover that has a receipt and none of its files in the work folder is
-//! done; with some of them it is under way and goes on; and nothing is ever written a second time into the outbox, since what
-//! has moved is not in the work folder any more. The receipt goes when what came of it is kept elsewhere ([`Outbox::kept`]),
-//! with the next handover.
+//! one step, in order ([`Outbox::deliver`]). While the first of them is in the work folder, nothing has appeared; when it is
+//! not, the handover is under way and goes on to its end. What has moved cannot move again. One that is not done is held back
+//! before that is said to anybody: its first file gets another name, in one step too, so that whatever an earlier try may
+//! still do finds nothing to move. What is left in the work folder goes when what came of it is kept elsewhere
+//! ([`Outbox::kept`]), with the next handover; without a receipt nothing is concluded.
 //!
 //! A kind of outbox implements [`Folder`] and [`Shelf`]: a few steps each of which is done or not.
 
@@ -17,12 +18,13 @@ mod remote;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use uuid::Uuid;
 
 use crate::adapters::finding::Finding;
 use crate::adapters::inbox::InboxError;
@@ -39,10 +41,7 @@ pub(in crate::adapters) const WORK: &str = ".tollbridge";
 /// How a receipt's name ends.
 const RECEIPT: &str = ".whole";
 
-/// The name of a file that is written and taken away to see whether that goes.
-const TRIAL: &str = "trial";
-
-/// Receipts that are cleared away at once.
+/// Handovers whose rests are cleared away at once.
 const MOST_CLEARED: usize = 100;
 
 /// What was forgotten in the work folder is looked for so often,
@@ -78,6 +77,8 @@ pub struct Outgoing {
 pub(in crate::adapters) trait Shelf: Send {
     /// Makes the work folder where it is not there.
     fn make_work(&mut self) -> Result<(), Fault>;
+    /// Takes the work folder away again where this has made it, for whoever only looks: it would be theirs.
+    fn unmake_work(&mut self) {}
     /// Whether there is such a file. Without a work folder that is a fault.
     fn has(&mut self, name: &str) -> Result<bool, Fault>;
     /// What a small file holds; `None` where it is not there.
@@ -86,12 +87,17 @@ pub(in crate::adapters) trait Shelf: Send {
     fn write(&mut self, name: &str, content: &[u8]) -> Result<(), Fault>;
     /// Takes a file away. One that is not there is no fault.
     fn remove(&mut self, name: &str) -> Result<(), Fault>;
-    /// Moves a file into the outbox under a name, in one step. `AlreadyExists` where that is taken.
+    /// Gives a file another name in the work folder, in one step.
+    fn hide(&mut self, name: &str, hidden: &str) -> Result<(), Fault>;
+    /// Moves a file into the outbox under a name, in one step. `AlreadyExists` where that is taken. A no that may have been
+    /// done all the same is a loss.
     fn show(&mut self, name: &str, shown: &str) -> Result<(), Fault>;
     /// Has the names in both folders be on the disk.
     fn settle(&mut self) -> Result<(), Fault>;
     /// Names of files that have not changed for so long.
     fn older(&mut self, age: Duration) -> Result<Vec<String>, Fault>;
+    /// Says goodbye, which may block. Dropping it ends it without.
+    fn close(self: Box<Self>) {}
 }
 
 /// A kind of outbox.
@@ -105,7 +111,7 @@ pub(in crate::adapters) trait Folder: Send + Sync {
 /// An outbox. All methods but [`Outbox::place`] and [`Outbox::kept`] block: call them from a blocking thread of the runtime.
 pub struct Outbox {
     folder: Box<dyn Folder>,
-    /// Handovers whose receipts nobody needs any more.
+    /// Handovers whose rests nobody needs any more.
     kept: Mutex<Vec<String>>,
     swept: Mutex<Option<Instant>>,
 }
@@ -119,6 +125,12 @@ pub struct Prepared {
 
 /// The handovers that are worked on in this process. An outbox is made anew with each reload, and ids are nobody else's.
 static AT_WORK: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
+
+/// The places whose work folders were there in the life of this process.
+static SEEN: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
+
+/// Who gives a file its name in an outbox, by place.
+static SHOWING: LazyLock<Mutex<HashMap<String, Arc<Mutex<()>>>>> = LazyLock::new(Mutex::default);
 
 /// That a handover is worked on.
 pub struct Turn(String);
@@ -150,99 +162,95 @@ impl Outbox {
         self.folder.place()
     }
 
-    /// Writes the files where nobody looks for them, under the handover's id, which no other has. Nothing of it has appeared
-    /// when this fails. One that was prepared before and of which nothing has appeared is taken up as it is.
-    pub fn prepare(&self, permit: &Permit, id: &str, files: &[Outgoing]) -> Result<Prepared, OutboxError> {
-        self.call(permit, |mut shelf| {
-            shelf.make_work()?;
-            self.clear(&mut *shelf);
-            let names = match receipt(&mut *shelf, id)? {
-                Some(names) if left(&mut *shelf, id, &names)?.iter().all(|left| *left) => names,
-                found => {
-                    if found.is_some() {
-                        // It has appeared, and somebody has found that the backend has nothing of it.
-                        shelf.remove(&receipt_of(id))?;
-                        shelf.settle()?;
-                    }
-                    for (number, file) in files.iter().enumerate() {
-                        shelf.write(&part(id, number), &file.content)?;
-                    }
-                    shelf.settle()?;
-                    let names: Vec<String> = files.iter().map(|file| file.name.clone()).collect();
-                    shelf.write(&receipt_of(id), serde_json::json!(names).to_string().as_bytes())?;
-                    shelf.settle()?;
-                    names
-                }
-            };
-            Ok(Prepared { shelf, id: id.to_owned(), names })
-        })
-    }
-
     /// The turn to work on a handover; `None` while somebody in this process has it. A thread that waits for a share has it
     /// until that answers, long after everybody has given it up: what it does then must not come between.
     pub fn turn(&self, id: &str) -> Option<Turn> {
         AT_WORK.lock().insert(id.to_owned()).then(|| Turn(id.to_owned()))
     }
 
+    /// Writes the files where nobody looks for them, under the handover's id, which no other has; whoever does has its turn.
+    /// Nothing of it has appeared when this fails. One that was prepared before and of which nothing has appeared is taken up
+    /// as it is, any other is written anew: whoever asks for it knows that it is not done.
+    pub fn prepare(&self, permit: &Permit, id: &str, files: &[Outgoing]) -> Result<Prepared, OutboxError> {
+        let prepared = self.call_keeping(permit, |shelf| {
+            let place = self.place();
+            // A work folder that is gone is not made again: another folder may be mounted there now, or none.
+            if !SEEN.lock().contains(&place) {
+                shelf.make_work()?;
+            }
+            self.kept.lock().retain(|kept| kept != id);
+            self.clear(shelf);
+            let names = match receipt(shelf, id)? {
+                Some(names) if left(shelf, id, &names)? => names,
+                found => {
+                    if found.is_some() {
+                        shelf.remove(&receipt_of(id))?;
+                        shelf.settle()?;
+                    }
+                    let written = write_all(shelf, id, files);
+                    if let Err(Fault::Refused(_)) = &written {
+                        // A disk that is full does not stay full because of us.
+                        let _ = take_away(shelf, id, files.len());
+                    }
+                    written?
+                }
+            };
+            SEEN.lock().insert(place);
+            Ok(names)
+        });
+        prepared.map(|(names, shelf)| Prepared { shelf, id: id.to_owned(), names })
+    }
+
     /// Has the files appear, one after the other. Answers their names.
     pub fn deliver(&self, permit: &Permit, prepared: Prepared) -> Result<Vec<String>, NotDelivered> {
         let Prepared { mut shelf, id, names } = prepared;
         let call = permit.begin();
-        let done = self.move_all(&mut *shelf, &id, &names);
-        let done = match done {
+        let done = match self.move_all(&mut *shelf, &id, &names) {
             Ok(()) => Ok(names),
-            Err((fault, shown, name)) => {
-                let error = self.fault(fault, name);
-                let may_be_done = shown > 0 || error.is_lost();
-                if !may_be_done {
-                    take_back(&mut *shelf, &id, names.len());
-                }
+            Err(Broken { error, is_begun }) => {
+                let may_be_done = is_begun || error.is_lost() || !matches!(hold_back(&mut *shelf, &id), Ok(true));
                 Err(NotDelivered { error, may_be_done })
             }
         };
+        if !done.as_ref().is_err_and(|failed| failed.error.is_lost()) {
+            shelf.close();
+        }
         end(call, done.as_ref().err().map(|failed| &failed.error));
         done
     }
 
-    /// What became of a handover that was prepared: the names of its files where it is done, `None` where nothing of it has
-    /// appeared. One that is done in part is brought to its end first. That there is no trace of it is a fault.
+    /// What became of a handover that was prepared: the names of its files where it is done; `None` where nothing of it has
+    /// appeared, nor will. One that is done in part is brought to its end first. That there is no trace of it is a fault.
     pub fn look(&self, permit: &Permit, id: &str) -> Result<Option<Vec<String>>, OutboxError> {
-        self.call(permit, |mut shelf| {
-            let Some(names) = receipt(&mut *shelf, id)? else { return Err(Ended::Untraced) };
-            let left = left(&mut *shelf, id, &names)?;
-            if left.iter().all(|left| *left) {
+        self.call(permit, |shelf| {
+            let untraced = || OutboxError::Untraced { place: self.place() };
+            let names = match receipt(shelf, id) {
+                Ok(Some(names)) => names,
+                // Without a work folder it is not this outbox.
+                Ok(None) | Err(Fault::Refused(_)) => return Err(Ended::Told(untraced())),
+                Err(lost) => return Err(lost.into()),
+            };
+            if hold_back(shelf, id)? {
                 return Ok(None);
             }
-            if left.iter().any(|left| *left) {
-                self.move_all(&mut *shelf, id, &names).map_err(|(fault, _, name)| Ended::Fault(fault, Some(name)))?;
-            }
+            self.move_all(shelf, id, &names).map_err(|broken| Ended::Told(broken.error))?;
             Ok(Some(names))
         })
     }
 
-    /// Takes back a handover of which nothing has appeared, and which is not begun again.
-    pub fn withdraw(&self, permit: &Permit, id: &str) -> Result<(), OutboxError> {
-        self.call(permit, |mut shelf| {
-            let Some(names) = receipt(&mut *shelf, id)? else { return Ok(()) };
-            shelf.remove(&receipt_of(id))?;
-            for number in 0..names.len() {
-                shelf.remove(&part(id, number))?;
-            }
-            Ok(())
-        })
-    }
-
-    /// What came of a handover is kept elsewhere: its receipt is not needed any more.
+    /// What came of a handover is kept elsewhere: nobody needs what is left of it.
     pub fn kept(&self, id: &str) {
         self.kept.lock().push(id.to_owned());
     }
 
     /// Whether files can be put there, by doing it in the work folder.
     pub fn diagnose(&self, permit: &Permit) -> Finding {
-        let tried = self.call(permit, |mut shelf| {
+        let tried = self.call(permit, |shelf| {
             shelf.make_work()?;
-            shelf.write(TRIAL, b"")?;
-            Ok(shelf.remove(TRIAL)?)
+            let trial = format!("{}.trial", Uuid::now_v7());
+            let tried = shelf.write(&trial, b"").and_then(|()| shelf.remove(&trial));
+            shelf.unmake_work();
+            Ok(tried?)
         });
         match tried {
             Ok(()) => Finding::well("outbox", format!("files can be put into {}", self.place())),
@@ -255,35 +263,58 @@ impl Outbox {
         self.call(permit, |_| Ok(()))
     }
 
-    /// Moves what has not moved yet. The fault comes with how many have appeared, and the name of the one that has not.
-    fn move_all(&self, shelf: &mut dyn Shelf, id: &str, names: &[String]) -> Result<(), (Fault, usize, String)> {
+    /// Moves what has not moved yet.
+    fn move_all(&self, shelf: &mut dyn Shelf, id: &str, names: &[String]) -> Result<(), Broken> {
+        // Where a name is looked for before it is given, nobody else gives one in between.
+        let showing = Arc::clone(SHOWING.lock().entry(self.place()).or_default());
         for (number, name) in names.iter().enumerate() {
             let part = part(id, number);
-            let Err(fault) = shelf.show(&part, name) else { continue };
-            let lost = |fault| (fault, number, name.clone());
-            match fault {
-                Fault::Lost(_) => return Err(lost(fault)),
-                // It has moved before, where it is not there any more.
-                Fault::Refused(_) => match shelf.has(&part) {
-                    Ok(false) => {}
-                    Ok(true) => return Err(lost(fault)),
-                    Err(fault) => return Err((fault, number.max(1), name.clone())),
+            let shown = {
+                let _alone = showing.lock();
+                shelf.show(&part, name)
+            };
+            let Err(fault) = shown else { continue };
+            let broken = |is_begun, fault| Broken { error: self.fault(fault, name.clone()), is_begun };
+            if let Fault::Lost(_) = fault {
+                return Err(broken(number > 0, fault));
+            }
+            match shelf.has(&part) {
+                Ok(true) => return Err(broken(number > 0, fault)),
+                Ok(false) if number == 0 && shelf.has(&back(id)).unwrap_or(false) => return Err(broken(false, fault)),
+                // It has moved before; unless somebody has cleared the folder.
+                Ok(false) => match receipt(shelf, id) {
+                    Ok(Some(_)) => {}
+                    Ok(None) => {
+                        let error = OutboxError::Untraced { place: self.place() };
+                        return Err(Broken { error, is_begun: true });
+                    }
+                    Err(fault) => return Err(broken(true, fault)),
                 },
+                Err(fault) => return Err(broken(true, fault)),
             }
         }
-        shelf.settle().map_err(|fault| (fault, names.len(), String::new()))
+        let settled = shelf.settle();
+        settled.map_err(|fault| Broken { error: self.fault(fault, String::new()), is_begun: true })
     }
 
-    /// Clears away what nobody needs any more, as far as that goes: receipts first, so that what is left of a handover never
-    /// looks as if it were done.
+    /// Clears away what nobody needs any more, as far as that goes.
     fn clear(&self, shelf: &mut dyn Shelf) {
-        let kept: Vec<String> = {
+        // Only such as nobody works on: it may have been begun anew.
+        let kept: Vec<Turn> = {
             let mut kept = self.kept.lock();
-            let most = kept.len().min(MOST_CLEARED);
-            kept.drain(..most).collect()
+            let mut turns = Vec::new();
+            kept.retain(|id| match self.turn(id) {
+                Some(turn) if turns.len() < MOST_CLEARED => {
+                    turns.push(turn);
+                    false
+                }
+                _ => true,
+            });
+            turns
         };
-        for id in kept {
-            if let Err(fault) = shelf.remove(&receipt_of(&id)) {
+        for turn in kept {
+            let files = receipt(shelf, &turn.0).ok().flatten().map_or(1, |names| names.len());
+            if let Err(fault) = take_away(shelf, &turn.0, files) {
                 self.told(fault);
             }
         }
@@ -295,14 +326,13 @@ impl Outbox {
             *swept = Some(Instant::now());
         }
         match shelf.older(FORGOTTEN) {
-            Ok(mut names) => {
+            Ok(names) => {
+                let mut names: Vec<String> = names.into_iter().filter(|name| is_ours(name)).collect();
+                // Receipts first, so that what is left of a handover never looks as if it were done.
                 names.sort_by_key(|name| !name.ends_with(RECEIPT));
                 for name in names {
-                    tracing::warn!(
-                        outbox = self.place(),
-                        file = name,
-                        "what was forgotten in an outbox's work folder goes"
-                    );
+                    let outbox = self.place();
+                    tracing::warn!(outbox, file = name, "what was forgotten in an outbox's work folder goes");
                     if let Err(fault) = shelf.remove(&name) {
                         return self.told(fault);
                     }
@@ -321,14 +351,34 @@ impl Outbox {
     fn call<T>(
         &self,
         permit: &Permit,
-        work: impl FnOnce(Box<dyn Shelf>) -> Result<T, Ended>,
+        work: impl FnOnce(&mut dyn Shelf) -> Result<T, Ended>,
     ) -> Result<T, OutboxError> {
+        let (done, shelf) = self.call_keeping(permit, work)?;
+        shelf.close();
+        Ok(done)
+    }
+
+    /// The same; the outbox stays open.
+    fn call_keeping<T>(
+        &self,
+        permit: &Permit,
+        work: impl FnOnce(&mut dyn Shelf) -> Result<T, Ended>,
+    ) -> Result<(T, Box<dyn Shelf>), OutboxError> {
         let call = permit.begin();
         let done = match self.folder.open() {
-            Ok(shelf) => work(shelf).map_err(|ended| match ended {
-                Ended::Fault(fault, name) => self.fault(fault, name.unwrap_or_default()),
-                Ended::Untraced => OutboxError::Untraced { place: self.place() },
-            }),
+            Ok(mut shelf) => match work(&mut *shelf) {
+                Ok(done) => Ok((done, shelf)),
+                Err(ended) => {
+                    let error = match ended {
+                        Ended::Fault(fault) => self.fault(fault, String::new()),
+                        Ended::Told(error) => error,
+                    };
+                    if !error.is_lost() {
+                        shelf.close();
+                    }
+                    Err(error)
+                }
+            },
             Err(error) => Err(OutboxError::Unopened(error)),
         };
         end(call, done.as_ref().err());
@@ -349,14 +399,22 @@ impl Outbox {
 
 /// How a call failed.
 enum Ended {
-    /// With the name of the file that it is about.
-    Fault(Fault, Option<String>),
-    Untraced,
+    /// At the outbox.
+    Fault(Fault),
+    /// As is told already.
+    Told(OutboxError),
+}
+
+/// How moving broke off.
+struct Broken {
+    error: OutboxError,
+    /// Whether something has appeared, or nobody can say.
+    is_begun: bool,
 }
 
 impl From<Fault> for Ended {
     fn from(fault: Fault) -> Ended {
-        Ended::Fault(fault, None)
+        Ended::Fault(fault)
     }
 }
 
@@ -374,9 +432,51 @@ fn part(id: &str, number: usize) -> String {
     format!("{id}.{number}")
 }
 
-/// Which of a handover's files are in the work folder still.
-fn left(shelf: &mut dyn Shelf, id: &str, names: &[String]) -> Result<Vec<bool>, Fault> {
-    (0..names.len()).map(|number| shelf.has(&part(id, number))).collect()
+/// The name of the first of a handover's files when it is held back.
+fn back(id: &str) -> String {
+    format!("{id}.back")
+}
+
+/// Whether all of a handover's files are in the work folder still.
+fn left(shelf: &mut dyn Shelf, id: &str, names: &[String]) -> Result<bool, Fault> {
+    for number in 0..names.len() {
+        if !shelf.has(&part(id, number))? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Writes the files of a handover, and then its receipt. Answers their names.
+fn write_all(shelf: &mut dyn Shelf, id: &str, files: &[Outgoing]) -> Result<Vec<String>, Fault> {
+    for (number, file) in files.iter().enumerate() {
+        shelf.write(&part(id, number), &file.content)?;
+    }
+    shelf.remove(&back(id))?;
+    shelf.settle()?;
+    let names: Vec<String> = files.iter().map(|file| file.name.clone()).collect();
+    shelf.write(&receipt_of(id), serde_json::json!(names).to_string().as_bytes())?;
+    shelf.settle()?;
+    Ok(names)
+}
+
+/// Gives the first of a handover's files another name, so that it cannot appear any more. Answers whether that is so; else it
+/// has appeared.
+fn hold_back(shelf: &mut dyn Shelf, id: &str) -> Result<bool, Fault> {
+    match shelf.hide(&part(id, 0), &back(id)) {
+        Ok(()) => shelf.settle().map(|()| true),
+        Err(Fault::Refused(_)) if shelf.has(&back(id))? => Ok(true),
+        Err(Fault::Refused(error)) if shelf.has(&part(id, 0))? => Err(Fault::Refused(error)),
+        Err(Fault::Refused(_)) => Ok(false),
+        Err(lost) => Err(lost),
+    }
+}
+
+/// Takes away what is left of a handover: the receipt first.
+fn take_away(shelf: &mut dyn Shelf, id: &str, files: usize) -> Result<(), Fault> {
+    shelf.remove(&receipt_of(id))?;
+    shelf.remove(&back(id))?;
+    (0..files).try_for_each(|number| shelf.remove(&part(id, number)))
 }
 
 /// The name of a handover's receipt.
@@ -384,19 +484,18 @@ fn receipt_of(id: &str) -> String {
     format!("{id}{RECEIPT}")
 }
 
+/// Whether a file of the work folder has a name that this gives: the id of an operation, and what it is of it.
+fn is_ours(name: &str) -> bool {
+    let Some((id, kind)) = name.split_once('.') else { return false };
+    let is_kind = matches!(kind, "whole" | "back" | "trial") || kind.bytes().all(|byte| byte.is_ascii_digit());
+    is_kind && Uuid::try_parse(id).is_ok()
+}
+
 /// The names that a handover's files will have, where all are written.
 fn receipt(shelf: &mut dyn Shelf, id: &str) -> Result<Option<Vec<String>>, Fault> {
     let content = shelf.read(&receipt_of(id))?;
     // One that is not whole was being written when something died: nothing has moved then.
-    Ok(content.and_then(|content| serde_json::from_slice(&content).ok()))
-}
-
-/// Takes back what has not appeared, as far as that goes; what stays is taken up when the same is begun again.
-fn take_back(shelf: &mut dyn Shelf, id: &str, files: usize) {
-    let names = std::iter::once(receipt_of(id)).chain((0..files).map(|number| part(id, number)));
-    for name in names {
-        if shelf.remove(&name).is_err() {
-            return;
-        }
-    }
+    Ok(content
+        .and_then(|content| serde_json::from_slice(&content).ok())
+        .filter(|names: &Vec<String>| !names.is_empty()))
 }

@@ -68,50 +68,33 @@ impl Folder for Remote {
             Err(Fault::Lost(error)) => return Err(error),
             Err(Fault::Refused(source)) => return Err(InboxError::Outbox { place: self.place.clone(), source }),
         }
-        Ok(Box::new(Open { session: Some(session), folders: self.folders.clone() }))
+        Ok(Box::new(Open { session, folders: self.folders.clone() }))
     }
 }
 
 /// An outbox with a connection to it, which ends with it.
 struct Open {
-    session: Option<Box<dyn Session>>,
+    session: Box<dyn Session>,
     folders: Folders,
 }
 
 impl Open {
-    fn session(&mut self) -> Result<&mut dyn Session, Fault> {
-        match &mut self.session {
-            Some(session) => Ok(&mut **session),
-            None => Err(io::Error::from(io::ErrorKind::NotConnected).into()),
-        }
-    }
-
     fn path(&self, name: &str) -> String {
         join(&self.folders.work, name)
     }
 }
 
-impl Drop for Open {
-    fn drop(&mut self) {
-        if let Some(session) = self.session.take() {
-            session.close();
-        }
-    }
-}
-
 impl Shelf for Open {
     fn make_work(&mut self) -> Result<(), Fault> {
-        let work = self.folders.work.clone();
-        match self.session()?.list(&work) {
-            Err(Fault::Refused(_)) => self.session()?.make_folder(&work),
+        match self.session.list(&self.folders.work) {
+            Err(Fault::Refused(_)) => self.session.make_folder(&self.folders.work),
             found => found.map(drop),
         }
     }
 
     /// By the listing: of a file that is not there servers say all kinds of things.
     fn has(&mut self, name: &str) -> Result<bool, Fault> {
-        let work = self.folders.work.clone();
-        Ok(self.session()?.list(&work)?.iter().any(|entry| entry.name == name))
+        Ok(self.session.list(&self.folders.work)?.iter().any(|entry| entry.name == name))
     }
 
     fn read(&mut self, name: &str) -> Result<Option<Vec<u8>>, Fault> {
@@ -119,7 +102,7 @@ impl Shelf for Open {
             return Ok(None);
         }
         let path = self.path(name);
-        let mut transfer = self.session()?.retrieve(&path, 0)?;
+        let mut transfer = self.session.retrieve(&path, 0)?;
         let mut content = Vec::new();
         match (&mut transfer).take(LONGEST).read_to_end(&mut content) {
             // Some servers just hang up at the end.
@@ -132,7 +115,7 @@ impl Shelf for Open {
 
     fn write(&mut self, name: &str, content: &[u8]) -> Result<(), Fault> {
         let path = self.path(name);
-        let session = self.session()?;
+        let session = &mut self.session;
         session.store(&path, content)?;
         // Not every server says how a transfer went.
         match session.state(&path) {
@@ -147,7 +130,7 @@ impl Shelf for Open {
 
     fn remove(&mut self, name: &str) -> Result<(), Fault> {
         let path = self.path(name);
-        match self.session()?.remove(&path) {
+        match self.session.remove(&path) {
             Err(Fault::Refused(error)) => {
                 if self.has(name)? {
                     return Err(error.into());
@@ -158,16 +141,24 @@ impl Shelf for Open {
         }
     }
 
+    fn hide(&mut self, name: &str, hidden: &str) -> Result<(), Fault> {
+        let (from, to) = (self.path(name), self.path(hidden));
+        self.session.move_at_once(&from, &to)
+    }
+
     fn show(&mut self, name: &str, shown: &str) -> Result<(), Fault> {
         let (from, to) = (self.path(name), join(&self.folders.outbox, shown));
-        let session = self.session()?;
-        // Many servers replace without a question.
-        match session.state(&to) {
-            Ok(_) => return Err(io::Error::from(io::ErrorKind::AlreadyExists).into()),
-            Err(Fault::Refused(_)) => {}
+        // Many servers replace without a question. Of a file that is not there they say all kinds of things: the listing tells.
+        let is_taken = match self.session.state(&to) {
+            Ok(_) => true,
+            Err(Fault::Refused(error)) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(Fault::Refused(_)) => self.session.list(&self.folders.outbox)?.iter().any(|entry| entry.name == shown),
             Err(lost) => return Err(lost),
+        };
+        if is_taken {
+            return Err(io::Error::from(io::ErrorKind::AlreadyExists).into());
         }
-        session.move_at_once(&from, &to)
+        self.session.move_at_once(&from, &to)
     }
 
     fn settle(&mut self) -> Result<(), Fault> {
@@ -176,17 +167,16 @@ impl Shelf for Open {
     }
 
     fn older(&mut self, age: Duration) -> Result<Vec<String>, Fault> {
-        let work = self.folders.work.clone();
         let now = SystemTime::now();
         let mut names = Vec::new();
-        for entry in self.session()?.list(&work)? {
+        for entry in self.session.list(&self.folders.work)? {
             if entry.kind != Kind::File || !is_plain(&entry.name) {
                 continue;
             }
             let path = self.path(&entry.name);
             let stamp = match entry.stamp {
                 Some(stamp) => stamp,
-                None => match self.session()?.state(&path) {
+                None => match self.session.state(&path) {
                     Ok(stamp) => stamp,
                     Err(Fault::Refused(_)) => continue,
                     Err(lost) => return Err(lost),
@@ -198,5 +188,9 @@ impl Shelf for Open {
             }
         }
         Ok(names)
+    }
+
+    fn close(self: Box<Self>) {
+        self.session.close();
     }
 }

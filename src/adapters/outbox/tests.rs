@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -26,6 +27,8 @@ struct Disk {
     steps: usize,
     /// The system says no to this step.
     says_no: Option<&'static str>,
+    /// Whether everything has lain there for long.
+    is_old: bool,
 }
 
 /// What becomes of the step at which everything ends.
@@ -38,8 +41,16 @@ enum Last {
     All,
 }
 
-#[derive(Clone, Default)]
-struct Place(Arc<Mutex<Disk>>);
+/// An outbox of its own, with a name that no other has.
+#[derive(Clone)]
+struct Place(Arc<Mutex<Disk>>, String);
+
+impl Default for Place {
+    fn default() -> Place {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        Place(Arc::default(), format!("made up {}", NUMBER.fetch_add(1, Ordering::Relaxed)))
+    }
+}
 
 fn lost() -> Fault {
     Fault::Lost(InboxError::Unreachable { place: "made up".to_owned(), reason: "silence".to_owned() })
@@ -76,7 +87,7 @@ fn work(disk: &mut Disk) -> Result<&mut BTreeMap<String, Vec<u8>>, Fault> {
 
 impl Folder for Place {
     fn place(&self) -> String {
-        "made up".to_owned()
+        self.1.clone()
     }
 
     fn open(&self) -> Result<Box<dyn Shelf>, InboxError> {
@@ -130,12 +141,23 @@ impl Shelf for Place {
         })
     }
 
+    fn hide(&mut self, name: &str, hidden: &str) -> Result<(), Fault> {
+        self.step("hide", |disk, _| {
+            let content = work(disk)?.remove(name).ok_or(io::ErrorKind::NotFound).map_err(io::Error::from)?;
+            work(disk)?.insert(hidden.to_owned(), content);
+            Ok(())
+        })
+    }
+
     fn settle(&mut self) -> Result<(), Fault> {
         self.step("settle", |_, _| Ok(()))
     }
 
     fn older(&mut self, _: Duration) -> Result<Vec<String>, Fault> {
-        self.step("older", |_, _| Ok(Vec::new()))
+        self.step("older", |disk, _| {
+            let is_old = disk.is_old;
+            Ok(work(disk)?.keys().filter(|_| is_old).cloned().collect())
+        })
     }
 }
 
@@ -151,13 +173,15 @@ enum State {
 /// One life of a process: what it does with an operation that stands so.
 fn live(place: &Place, permit: &Permit, state: State, files: &[Outgoing]) -> State {
     let outbox = Outbox::new(place.clone());
+    let mut state = state;
     if state == State::Running {
         match outbox.look(permit, "7") {
             Ok(Some(names)) => {
                 assert_eq!(names, files.iter().map(|file| file.name.clone()).collect::<Vec<_>>());
                 return State::Done;
             }
-            Ok(None) => {}
+            // That is kept before it is begun again.
+            Ok(None) => state = State::Received,
             Err(OutboxError::Untraced { .. }) => panic!("it was prepared"),
             Err(_) => return State::Running,
         }
@@ -215,7 +239,7 @@ async fn whatever_dies_each_file_appears_once_and_whole() {
                         if state != State::Done {
                             let before = state;
                             state = live(&place, &permit, state, &files);
-                            if state == State::Received && before == State::Received && is_ready(&place) {
+                            if state == State::Received && before != State::Done && is_ready(&place) {
                                 // Whether that was kept before everything ended, nobody knows: both must do.
                                 state = if second % 2 == 0 { State::Running } else { State::Received };
                             }
@@ -246,8 +270,9 @@ async fn a_no_leaves_nothing_and_a_name_that_is_taken_waits() {
     let place = Place::default();
     place.0.lock().says_no = Some("show");
     assert_eq!(live(&place, &permit, State::Received, &files), State::Failed);
-    let empty = |place: &Place| place.0.lock().work.as_ref().is_some_and(BTreeMap::is_empty);
-    assert!(empty(&place));
+    // It is held back, until that is kept elsewhere.
+    let left = |place: &Place| place.0.lock().work.iter().flatten().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    assert_eq!(left(&place), ["7.1", "7.back", "7.whole"]);
     place.0.lock().says_no = None;
     place.0.lock().outbox.insert("order.dat".to_owned(), b"older".to_vec());
     let outbox = Outbox::new(place.clone());
@@ -255,7 +280,7 @@ async fn a_no_leaves_nothing_and_a_name_that_is_taken_waits() {
     let refused = outbox.deliver(&permit, prepared).err().unwrap();
     assert!(!refused.may_be_done);
     assert!(matches!(refused.error, OutboxError::Taken { ref name, .. } if name == "order.dat"), "{refused}");
-    assert!(empty(&place));
+    assert_eq!(left(&place), ["7.1", "7.back", "7.whole"]);
     assert_eq!(place.0.lock().outbox["order.dat"], b"older");
     take(&place);
     assert_eq!(live(&place, &permit, State::Received, &files), State::Done);
@@ -273,7 +298,7 @@ async fn a_no_leaves_nothing_and_a_name_that_is_taken_waits() {
 }
 
 #[tokio::test]
-async fn what_is_kept_elsewhere_goes_and_what_is_given_up_is_taken_back() {
+async fn what_is_kept_elsewhere_goes_and_what_is_held_back_stays_back() {
     let permit = permit().await;
     let files = files();
     let place = Place::default();
@@ -287,11 +312,22 @@ async fn what_is_kept_elsewhere_goes_and_what_is_given_up_is_taken_back() {
     }
     let left = |place: &Place| place.0.lock().work.iter().flatten().map(|(name, _)| name.clone()).collect::<Vec<_>>();
     assert_eq!(left(&place), ["2.whole"]);
-    drop(outbox.prepare(&permit, "3", &files).unwrap());
+    // What was looked for and not found does not come any more, whatever an earlier try does yet.
+    let late = outbox.prepare(&permit, "3", &files).unwrap();
     assert_eq!(left(&place), ["3.0", "3.1", "3.whole"]);
     assert_eq!(outbox.look(&permit, "3").unwrap(), None);
-    outbox.withdraw(&permit, "3").unwrap();
-    assert_eq!(left(&place), Vec::<String>::new());
+    assert_eq!(outbox.look(&permit, "3").unwrap(), None);
+    let refused = outbox.deliver(&permit, late).err().unwrap();
+    assert!(!refused.may_be_done, "{refused}");
+    assert_eq!(left(&place), ["3.1", "3.back", "3.whole"]);
+    outbox.kept("3");
+    drop(outbox.prepare(&permit, "5", &files).unwrap());
+    assert_eq!(left(&place), ["5.0", "5.1", "5.whole"]);
+    // What somebody has cleared away is not taken for done.
+    let cleared = outbox.prepare(&permit, "5", &files).unwrap();
+    place.0.lock().work.as_mut().unwrap().clear();
+    let refused = outbox.deliver(&permit, cleared).err().unwrap();
+    assert!(refused.may_be_done && matches!(refused.error, OutboxError::Untraced { .. }), "{refused}");
     // It has appeared, and a person has found that the backend has nothing of it: it is begun anew, as a whole.
     let prepared = outbox.prepare(&permit, "4", &files).unwrap();
     outbox.deliver(&permit, prepared).unwrap();
@@ -300,6 +336,14 @@ async fn what_is_kept_elsewhere_goes_and_what_is_given_up_is_taken_back() {
     outbox.deliver(&permit, prepared).unwrap();
     take(&place);
     assert_eq!(place.0.lock().taken.len(), 8);
+    // What is worked on is not cleared away.
+    outbox.kept("4");
+    let at_work = outbox.turn("4");
+    drop(outbox.prepare(&permit, "6", &files).unwrap());
+    assert!(left(&place).contains(&"4.whole".to_owned()));
+    drop(at_work);
+    drop(outbox.prepare(&permit, "6", &files).unwrap());
+    assert!(!left(&place).contains(&"4.whole".to_owned()));
     // One at a time, whoever asks.
     let turn = outbox.turn("4");
     assert!(turn.is_some() && Outbox::new(place.clone()).turn("4").is_none() && outbox.turn("5").is_some());
@@ -308,5 +352,35 @@ async fn what_is_kept_elsewhere_goes_and_what_is_given_up_is_taken_back() {
     // Of what there is no trace of nothing is concluded: it may be another folder that is mounted there.
     assert!(matches!(outbox.look(&permit, "3"), Err(OutboxError::Untraced { .. })));
     place.0.lock().work = None;
-    assert!(outbox.look(&permit, "3").is_err());
+    assert!(matches!(outbox.look(&permit, "3"), Err(OutboxError::Untraced { .. })));
+    // Nor is the folder made again in the life of this process: another one may be mounted in its place.
+    assert!(outbox.prepare(&permit, "8", &files).is_err() && place.0.lock().work.is_none());
+}
+
+#[tokio::test]
+async fn a_disk_that_is_full_does_not_stay_full_because_of_us() {
+    let permit = permit().await;
+    let place = Place::default();
+    place.0.lock().says_no = Some("write");
+    let outbox = Outbox::new(place.clone());
+    place.0.lock().work.get_or_insert_default().insert("7.0".to_owned(), b"half".to_vec());
+    assert!(outbox.prepare(&permit, "7", &files()).is_err());
+    assert!(place.0.lock().work.as_ref().is_some_and(BTreeMap::is_empty));
+}
+
+/// Only what this has put there is ever cleared away, however old the rest is.
+#[tokio::test]
+async fn what_is_forgotten_goes_and_what_is_others_stays() {
+    let permit = permit().await;
+    let place = Place::default();
+    let id = "0190b1d2-7c3e-7a4b-8c5d-6e7f8091a2b3";
+    let names = [format!("{id}.0"), format!("{id}.whole"), format!("{id}.back"), format!("{id}.dat")];
+    let others = ["orders.0", "a.whole", "readme"].map(str::to_owned);
+    for name in names.iter().chain(&others) {
+        place.0.lock().work.get_or_insert_default().insert(name.clone(), Vec::new());
+    }
+    place.0.lock().is_old = true;
+    drop(Outbox::new(place.clone()).prepare(&permit, "7", &files()).unwrap());
+    let left: Vec<_> = place.0.lock().work.iter().flatten().map(|(name, _)| name.clone()).collect();
+    assert_eq!(left, [&format!("{id}.dat"), "7.0", "7.1", "7.whole", "a.whole", "orders.0", "readme"]);
 }

@@ -190,7 +190,10 @@ impl Session for Sftp {
         let limit = self.limit.saturating_add(Duration::from_secs(content.len() as u64 / SLOWEST));
         let written = self.runtime.block_on(async { tokio::time::timeout(limit, written).await });
         match written {
-            Ok(done) => done.map_err(Fault::Refused),
+            Ok(Ok(())) => Ok(()),
+            // A no of the server is told in its words.
+            Ok(Err(error)) if error.kind() == ErrorKind::Other && !self.ssh.is_closed() => Err(Fault::Refused(error)),
+            Ok(Err(error)) => Err(self.lost(&SftpError::IO(error.to_string()))),
             Err(_) => Err(self.lost(&SftpError::Timeout)),
         }
     }

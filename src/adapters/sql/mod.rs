@@ -233,12 +233,6 @@ pub trait Database: Send + Sync + 'static {
     /// What came of the work is kept: nobody asks for it any more.
     fn kept(&self) {}
 
-    /// The work is not done, and not begun again: what was made ready for it goes.
-    async fn give_up(&self, permit: Permit) -> Result<(), SqlError> {
-        drop(permit);
-        Ok(())
-    }
-
     /// Does the steps.
     async fn transact(&self, permit: Permit, work: Transaction) -> Result<Transacted, SqlError>;
 

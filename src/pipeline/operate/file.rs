@@ -214,7 +214,7 @@ impl Database for Door {
         Ok(Transacted { steps: vec![StepOutcome { out, ..StepOutcome::default() }], trouble: None })
     }
 
-    /// Nobody outside of this process works on it, and what moves cannot move again.
+    /// Nobody in this process works on it, and what moves cannot move again.
     async fn ended(&self, permit: Permit, _: Fence) -> Result<Ended, SqlError> {
         drop(permit);
         Ok(if self.outbox.turn(&self.id).is_some() { Ended::Yes } else { Ended::No })
@@ -222,13 +222,6 @@ impl Database for Door {
 
     fn kept(&self) {
         self.outbox.kept(&self.id);
-    }
-
-    async fn give_up(&self, permit: Permit) -> Result<(), SqlError> {
-        let id = self.id.clone();
-        let (_, done) =
-            self.aside(permit, Certainty::Unknown, move |outbox, permit| outbox.withdraw(permit, &id)).await?;
-        done.map_err(|error| self.fault(&error, Certainty::Unknown))
     }
 
     async fn table(&self, _: Permit, _: TableName) -> Result<TableInfo, SqlError> {

@@ -359,7 +359,9 @@ impl Operate {
     pub(super) async fn failed(&self, job: &Job, from: &'static [OperationState], failure: Failure) {
         let step =
             OperationStep { may_repeat: failure.may_repeat(), problem: Some(failure.to_json()), ..to(from, Failed) };
-        self.step(job, step).await;
+        if self.step(job, step).await {
+            job.database.kept();
+        }
         self.tell(job, "failed", Some(&failure));
     }
 

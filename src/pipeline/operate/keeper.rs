@@ -41,7 +41,7 @@ impl Operate {
                 (Ok(job), OperationState::Unknown) => {
                     let Some(held) = Held::take(self, &job.operation.id) else { continue };
                     let attempt = job.operation.attempts;
-                    self.settle_aside(job, attempt, held);
+                    self.settle_aside(Arc::new(job), attempt, held);
                 }
                 (Ok(_), _) => {}
                 (Err(why), OperationState::Unknown) => {
@@ -116,7 +116,7 @@ impl Operate {
     }
 
     /// Finds out what became of an operation, which may take long, while others go on.
-    fn settle_aside(self: &Arc<Self>, job: Job, attempt: u32, held: Held) {
+    fn settle_aside(self: &Arc<Self>, job: Arc<Job>, attempt: u32, held: Held) {
         let operate = Arc::clone(self);
         self.tasks.spawn(async move {
             operate.settle(&job, attempt).await;
@@ -144,8 +144,13 @@ async fn run(operate: Arc<Operate>, mut jobs: UnboundedReceiver<Job>) {
             () = job.gate.opened() => {}
         }
         let Some(held) = Held::take(&operate, &job.operation.id) else { continue };
-        if let Some(attempt) = operate.tries(&job, 1).await {
-            operate.settle_aside(job, attempt, held);
+        // A task of its own: one that ends unexpectedly takes no other with it.
+        let (own, job) = (Arc::clone(&operate), Arc::new(job));
+        let tried = Arc::clone(&job);
+        match operate.tasks.spawn(async move { own.tries(&tried, 1).await }).await {
+            Ok(Some(attempt)) => operate.settle_aside(job, attempt, held),
+            Ok(None) => {}
+            Err(_) => tracing::error!(operation = job.operation.id, "the task of an operation ended unexpectedly"),
         }
     }
 }

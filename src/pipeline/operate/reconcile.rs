@@ -164,15 +164,6 @@ impl Operate {
     }
 
     async fn not_done(&self, job: &Job) {
-        if job.write.file().is_some() {
-            let given_up = match self.permit(job).await {
-                Ok(permit) => job.database.give_up(permit).await.map_err(|error| error.to_string()),
-                Err(reason) => Err(reason),
-            };
-            if let Err(reason) = given_up {
-                tracing::warn!(operation = job.operation.id, reason, "what was prepared for a write stays where it is");
-            }
-        }
         let detail = "the backend was asked what came of it: it is not done";
         self.failed(job, &[Unknown], Failure::new(FailureKind::Unavailable, "lost", detail)).await;
     }

@@ -86,6 +86,8 @@ fn of_the_configuration() {
     refused(below, ORDERS, &["`outbox` must lie outside of the inbox"]);
     let itself = format!("{FOLDERS}outbox_work = \"outbox\"\n");
     refused(&itself, ORDERS, &["files would appear before they are whole"]);
+    let shared = format!("{FOLDERS}outbox_work = \"archive\"\n");
+    refused(&shared, ORDERS, &["`outbox_work` is a folder that has files of its own"]);
     let mode = format!("{FOLDERS}outbox_mode = \"0240\"\n");
     refused(&mode, ORDERS, &["expected rights like \"0640\""]);
     let without = "[backends.erp.files]\ninbox = \"inbox\"\noutbox_work = \"w\"\n";

@@ -136,7 +136,7 @@ encoding = "windows-1252"
     let expected = "NO;SKU;QTY;TEXT;SUM\r\n4711;A1;2;20261129: Müller {x};-12.50\r\n4711;\"B;\"\"2\";-3;20261129: Müller {x};-12.50\r\n0;-;1.50;;true\r\n";
     assert_eq!(encoding_rs::WINDOWS_1252.decode(&content).0, expected);
     let found = faults(&running, &BODY.replace("Müller", "Łódź"));
-    assert_eq!(found[0].0, "#/ordered_on", "of a text with several values the first is named: {found:?}");
+    assert_eq!(found[0].0, "#/customer/name", "of a text with several values the odd one is named: {found:?}");
 }
 
 #[test]
@@ -245,6 +245,42 @@ fn a_key_that_the_layout_cannot_hold_is_the_callers() {
     assert_eq!(running.outbox()[0].1, "1     short   1    \r\n");
 }
 
+/// What may be absent is empty where the layout has no null.
+#[test]
+fn what_is_absent_is_empty() {
+    for layout in ["csv = {}", "fixed_width = { spec = \"lines.spec\" }"] {
+        let running = running(
+            &format!(
+                "file = {{ record = {{ NO = \"{{order_no}}\", SKU = \"{{note}}\", QTY = \"{{qty}}\" }}, {layout} }}"
+            ),
+            "order_no = \"integer\"\nnote = { type = \"string\", required = false }\nqty = { type = \"integer\", required = false }\n",
+        );
+        let (_, content) = written(&running, r#"{"order_no":1}"#);
+        let expected = if layout.starts_with("csv") { "NO,SKU,QTY\r\n1,,\r\n" } else { "1                  \r\n" };
+        assert_eq!(String::from_utf8(content).unwrap(), expected);
+    }
+}
+
+/// A long list is judged to its end.
+#[test]
+fn a_long_list_is_judged_like_a_short_one() {
+    let running = running(
+        r#"
+[operations.create.file]
+record = { line = { each = "lines", item = { sku = "{sku}" } } }
+xml = { record_path = "/orders/order" }
+"#,
+        "lines = { max_items = 100000, each = { sku = \"string\" } }\n",
+    );
+    let line = |number: usize| format!(r#"{{"sku":"{}"}}"#, if number % 7000 == 6999 { "\\u0001" } else { "a" });
+    let body = format!("{{\"lines\":[{}]}}", (0..15_000).map(line).collect::<Vec<_>>().join(","));
+    let found = faults(&running, &body);
+    let pointers: Vec<&str> = found.iter().map(|(pointer, _)| pointer.as_str()).collect();
+    assert_eq!(pointers, ["#/lines/6999/sku", "#/lines/13999/sku"], "{found:?}");
+    let (_, content) = written(&running, &body.replace("\\u0001", "a"));
+    assert_eq!(String::from_utf8(content).unwrap().matches("<sku>a</sku>").count(), 15_000);
+}
+
 /// The layout of the source, where records are read from files, needs no second word.
 #[test]
 fn the_layout_of_the_source_is_usual() {
@@ -257,6 +293,24 @@ fn the_layout_of_the_source_is_usual() {
     let (run, code) = running.site.json(&["sync", "orders", "--wait", "60s"]);
     assert_eq!((run[0]["staged"].as_u64(), code), (Some(1), 0), "{run:?}");
     assert!(running.service.until(|| read().ok()).contains("4711"));
+}
+
+/// Of a name with several values the one that cannot stand in it is told, and the stand-in of an id is not.
+#[test]
+fn of_a_name_the_value_that_is_wrong_is_told() {
+    let running = running(
+        "file = { name = \"N{no}-{who}-{operation_id}\", record = { NO = \"{no}\", NAME = \"{who}\" } }",
+        "no = \"string\"\nwho = \"string\"\n",
+    );
+    for (body, pointer) in [
+        (r#"{"no":"1","who":"a/b"}"#.to_owned(), "#/who"),
+        (r#"{"no":"1:","who":"a"}"#.to_owned(), "#/no"),
+        (format!(r#"{{"no":"1","who":"{}"}}"#, "x".repeat(250)), "#/who"),
+    ] {
+        let found = faults(&running, &body);
+        assert_eq!((found.len(), found[0].0.as_str()), (1, pointer), "{found:?}");
+        assert!(!found[0].1.contains("00000000"), "{found:?}");
+    }
 }
 
 /// A name is made of what callers send, and leads nowhere else.
@@ -273,6 +327,8 @@ fn names_of_files_stay_in_their_folder() {
     }
     let long = "x".repeat(300);
     assert_eq!(faults(&running, &format!("{{\"no\":\"{long}\"}}"))[0].0, "#/no");
+    let shown = &faults(&running, r#"{"no":"a/b"}"#)[0].1;
+    assert!(shown.contains("\"a/b\""), "{shown}");
     assert_eq!(written(&running, r#"{"no":"Größe 1.csv"}"#).0, "Größe 1.csv");
     assert_eq!(running.outbox()[0].1, "NO,NAME\r\nGröße 1.csv,\r\n");
 }

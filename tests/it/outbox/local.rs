@@ -156,6 +156,59 @@ fn many_at_once_are_one_file_each() {
     assert_eq!(running.outbox().len(), 40);
 }
 
+/// The group of the folder is that of its files where it says so; and a work folder on another disk is told beforehand.
+#[test]
+fn rights_and_disks_of_the_folders() {
+    let site = site(FOLDERS, ORDERS);
+    let group = String::from_utf8(std::process::Command::new("id").arg("-G").output().unwrap().stdout).unwrap();
+    let outbox = site.path("outbox");
+    // As root any group will do, else one of ours.
+    let group =
+        if group.split_whitespace().any(|id| id == "0") { "1" } else { group.split_whitespace().last().unwrap() };
+    assert!(std::process::Command::new("chgrp").arg(group).arg(&outbox).status().unwrap().success());
+    assert!(std::process::Command::new("chmod").arg("2775").arg(&outbox).status().unwrap().success());
+    let running = start(site, None);
+    assert_eq!(running.create("a", BODY).status, 201);
+    let name = running.outbox()[0].0.clone();
+    let state = std::fs::metadata(outbox.join(name)).unwrap();
+    assert_eq!((state.gid().to_string().as_str(), state.mode() & 0o777), (group, 0o640));
+
+    let elsewhere = tempfile::tempdir_in("/dev/shm").unwrap();
+    let work = format!("{FOLDERS}outbox_work = \"{}\"\n", elsewhere.path().display());
+    let running = start(super::site(&work, ORDERS), None);
+    let refused = running.create("a", BODY);
+    assert_eq!((refused.status, running.outbox().len()), (502, 0), "{refused:?}");
+    let (steps, _) = running.site.json(&["doctor", "erp"]);
+    let steps = steps[0]["steps"].as_array().unwrap();
+    let outbox = steps.iter().find(|step| step["step"] == "outbox").unwrap();
+    assert!(outbox["remedy"].as_str().unwrap().contains("on the file system of the outbox"), "{steps:?}");
+}
+
+/// Who takes files from the outbox can put links there: none of them leads elsewhere.
+#[test]
+fn links_in_the_outbox_lead_nowhere() {
+    let running = running(ORDERS);
+    let elsewhere = running.site.path("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, running.site.path("outbox/.tollbridge")).unwrap();
+    running.create("a", BODY).problem(503, "backend-unavailable");
+    assert_eq!(running.site.listing("elsewhere"), Vec::<String>::new());
+    std::fs::remove_file(running.site.path("outbox/.tollbridge")).unwrap();
+    assert_eq!(running.create("a", BODY).status, 201);
+    // What has the name of a file is not written through, either.
+    let mapping = ORDERS.replace("new-{operation_id}.csv", "NEW.CSV");
+    running.site.write("mappings/orders.v1.toml", mapping.as_bytes());
+    running.service.signal("HUP");
+    std::os::unix::fs::symlink(elsewhere.join("x"), running.site.path("outbox/NEW.CSV")).unwrap();
+    let number = std::cell::Cell::new(0);
+    let refused = || {
+        number.set(number.get() + 1);
+        Some(running.create(&format!("b{}", number.get()), BODY)).filter(|answer| answer.status == 503)
+    };
+    running.service.until(refused);
+    assert_eq!(running.site.listing("elsewhere"), Vec::<String>::new());
+}
+
 /// A backend that only takes files; its writes wait while it is closed.
 #[test]
 fn an_outbox_alone_is_a_backend() {
@@ -164,11 +217,14 @@ fn an_outbox_alone_is_a_backend() {
         &format!("{}[backends.out.files]\noutbox = \"outbox\"\n", FOLDERS.replace("outbox = \"outbox\"\n", "")),
         &mapping,
     );
+    // Whoever looks leaves nothing behind: it would be theirs, and not the service's.
+    let (steps, code) = site.json(&["doctor", "out"]);
+    assert_eq!((code, site.listing("outbox")), (0, Vec::new()), "{steps:?}");
     let running = start(site, None);
     assert_eq!(running.create("a", BODY).status, 201);
     assert_eq!(running.outbox().len(), 1);
     let (steps, code) = running.site.json(&["doctor", "out"]);
-    assert_eq!(code, 0, "{steps:?}");
+    assert_eq!((code, running.work().len()), (0, 1), "{steps:?}");
     let read = running.site.run(&["sync", "orders", "--json"]);
     assert_eq!(read.status.code(), Some(0), "{read:?}");
 }

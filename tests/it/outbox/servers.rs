@@ -121,9 +121,68 @@ fn a_name_that_is_taken_at_a_server_waits() {
 
 #[test]
 fn ftps() {
-    for options in [&["explicit"][..], &["implicit"], &["explicit", "nofacts"], &["off"]] {
+    for options in
+        [&["explicit"][..], &["implicit"], &["explicit", "nofacts"], &["off"], &["off", "nofacts", "oddlist"]]
+    {
         hands_over(&(Ftpd::start(options), options[0]));
     }
+}
+
+/// A server that can only list: paths that begin nowhere begin where the login ends, and what has a name is found by the list.
+#[test]
+fn a_server_that_knows_little_does() {
+    let ftpd = Ftpd::start(&["off", "nofacts", "nosize"]);
+    std::fs::create_dir_all(ftpd.path("home/in")).unwrap();
+    let backend = ftpd.backend("outbox = \"in\"\ntls = \"off\"");
+    let site = site(&backend, &ORDERS.replace("new-{operation_id}.csv", "NEW.CSV"));
+    site.write("secret", format!("{PASSWORD}\n").as_bytes());
+    let running = start(site, None);
+    assert_eq!(running.create("a", BODY).status, 201);
+    running.create("b", r#"{"order_no":"1","amount":1}"#).problem(503, "backend-unavailable");
+    assert_eq!(seen(&ftpd.path("home/in")), [("NEW.CSV".to_owned(), CONTENT.to_owned())]);
+}
+
+/// Several who write under one name, and a backend that takes each file as soon as it sees it: nothing is written over.
+#[test]
+fn one_name_for_all_is_given_once_at_a_time() {
+    let sshd = Sshd::start();
+    let folder = sshd.folder();
+    std::fs::create_dir_all(&folder).unwrap();
+    let site = site(&Server::backend(&sshd), &ORDERS.replace("new-{operation_id}.csv", "NEW.CSV"));
+    let running = start(site, None);
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    let mut taken = Vec::new();
+    let done = std::thread::scope(|scope| {
+        let callers: Vec<_> = (0..6)
+            .map(|caller| {
+                let running = &running;
+                scope.spawn(move || {
+                    let body = |number| format!(r#"{{"order_no":"{caller}{number}","amount":1}}"#);
+                    let create = |number| running.create(&format!("{caller}-{number}"), &body(number)).status;
+                    (0..6).filter(|number| create(*number) == 201).count()
+                })
+            })
+            .collect();
+        let (is_over, folder, taken) = (&is_over, &folder, &mut taken);
+        let taker = scope.spawn(move || {
+            while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                // Away in one step, so that what comes meanwhile is another file.
+                let away = folder.with_file_name("taken");
+                if std::fs::rename(folder.join("NEW.CSV"), &away).is_ok() {
+                    taken.push(std::fs::read_to_string(&away).unwrap());
+                }
+            }
+        });
+        let done: usize = callers.into_iter().map(|caller| caller.join().unwrap()).sum();
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        taker.join().unwrap();
+        done
+    });
+    taken.extend(seen(&folder).into_iter().map(|(_, content)| content));
+    assert_eq!(taken.len(), done, "{taken:?}");
+    taken.sort();
+    taken.dedup();
+    assert!(taken.len() == done && done > 0, "{done}");
 }
 
 #[test]
@@ -139,7 +198,7 @@ fn ftps_hands_over_once_whatever_dies() {
 /// whether it is there, which is found out, and it comes once.
 #[test]
 fn a_line_that_breaks_is_made_good() {
-    for (limits, status) in [(r#"{"cut_in": 3}"#, 503), (r#"{"lost": "undone"}"#, 503), (r#"{"lost": "done"}"#, 201)] {
+    for (limits, status) in [(r#"{"cut_in": 3}"#, 503), (r#"{"lost": "undone"}"#, 504), (r#"{"lost": "done"}"#, 201)] {
         let server = (Ftpd::start(&["off"]), "off");
         let running = running(&server, None);
         server.0.limit(limits);

@@ -1,4 +1,4 @@
-"""An FTP server for the tests: ftpd.py FOLDER explicit|implicit|off [nofacts] [oddlist]
+"""An FTP server for the tests: ftpd.py FOLDER explicit|implicit|off [nofacts] [nosize] [oddlist]
 
 Prints its port. FOLDER/limits may say what data connections suffer from, as JSON: {"cut": N} closes after N bytes,
 {"pause": SECONDS} waits before each piece, {"silent": N} stops to answer anything after N bytes, {"cut_in": N} closes
@@ -90,6 +90,9 @@ if tls != "off":
     Handler.tls_data_required = True
 if "nofacts" in sys.argv[3:]:
     Handler.proto_cmds = {name: spec for name, spec in Handler.proto_cmds.items() if name not in ("MLST", "MLSD")}
+
+if "nosize" in sys.argv[3:]:
+    Handler.proto_cmds = {name: spec for name, spec in Handler.proto_cmds.items() if name not in ("SIZE", "MDTM")}
 
 if "oddlist" in sys.argv[3:]:
 

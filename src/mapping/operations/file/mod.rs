@@ -280,7 +280,7 @@ impl FileWrite {
             let name = named(done, given)?;
             if name == files[0].name {
                 let said = "the done file has the name of the file".to_owned();
-                return Err(Fault { from: done.from(None), wanted: "another name".to_owned(), said });
+                return Err(Fault { from: done.from(given, None), wanted: "another name".to_owned(), said });
             }
             files.push(WrittenFile { name, content: Vec::new() });
         }
@@ -309,7 +309,7 @@ impl FileWrite {
 fn all_of(encoder: &mut Encoder<'_>, json: &str, out: &mut Vec<u8>) -> Vec<(EncodeFault, bool)> {
     let mut faults: Vec<(EncodeFault, bool)> = Vec::new();
     let Ok(mut record) = Json::parse(json) else { return faults };
-    let mut open = encoder.record(&record, out).err();
+    let mut open = put(encoder, &mut record, out).err();
     while let Some(fault) = open.take() {
         let pointer = fault.pointer.clone();
         if faults.len() >= MOST_FAULTS || faults.iter().any(|(known, _)| known.pointer == pointer) {
@@ -324,7 +324,7 @@ fn all_of(encoder: &mut Encoder<'_>, json: &str, out: &mut Vec<u8>) -> Vec<(Enco
                 helps = false;
                 break;
             }
-            match encoder.record(&record, out) {
+            match put(encoder, &mut record, out) {
                 Ok(()) => break,
                 Err(fault) if fault.pointer == pointer => {}
                 Err(fault) => {
@@ -349,13 +349,33 @@ impl WriteOperation {
     }
 }
 
+/// A record in its JSON, in the layout.
 fn encode(encoder: &mut Encoder<'_>, json: &str, out: &mut Vec<u8>) -> Result<(), EncodeFault> {
-    let record = Json::parse(json).map_err(|fault| EncodeFault {
+    let mut record = Json::parse(json).map_err(|fault| EncodeFault {
         pointer: String::new(),
         expected: "a record".to_owned(),
         found: fault.to_string(),
     })?;
-    encoder.record(&record, out)
+    put(encoder, &mut record, out)
+}
+
+/// Appends a record. What is absent is null, and where the layout has no null, empty, if it takes that.
+fn put(encoder: &mut Encoder<'_>, record: &mut Json<'_>, out: &mut Vec<u8>) -> Result<(), EncodeFault> {
+    loop {
+        let Err(fault) = encoder.record(record, out) else { return Ok(()) };
+        match record.at_mut(&fault.pointer) {
+            Some(value) if *value == Json::Null && !fault.pointer.is_empty() => {
+                *value = Json::Text("".into());
+                let Err(next) = encoder.record(record, out) else { return Ok(()) };
+                if next.pointer == fault.pointer {
+                    // It takes neither: what is told is the null.
+                    record.replace(&fault.pointer, Some(Json::Null));
+                    return Err(fault);
+                }
+            }
+            _ => return Err(fault),
+        }
+    }
 }
 
 /// A fault of the layout as one of what was sent.
@@ -390,7 +410,13 @@ fn named(text: &Text, given: &Given<'_>) -> Result<String, Fault> {
     } else {
         return Ok(name);
     };
-    let shown: String = name.chars().take(80).collect();
+    let shown: String = name.replace(SOME_ID, "{operation_id}").chars().take(80).collect();
     let said = format!("it makes {shown:?} the name of the file, {why}");
-    Err(Fault { from: text.from(None), wanted: "what can stand in the name of a file".to_owned(), said })
+    let pieces = text.pieces(given, None);
+    let of_callers = || pieces.iter().filter(|(_, from)| from.is_some());
+    // What is odd by itself, or else the longest.
+    let odd = of_callers().find(|(piece, _)| piece.contains(is_odd) || piece.trim_matches(['.', ' ']) != piece);
+    let culprit = odd.or_else(|| of_callers().max_by_key(|(piece, _)| piece.len()));
+    let from = culprit.and_then(|(_, from)| from.clone());
+    Err(Fault { from, wanted: "what can stand in the name of a file".to_owned(), said })
 }

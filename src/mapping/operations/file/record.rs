@@ -171,15 +171,7 @@ impl Compiler<'_, '_> {
 impl Text {
     /// With the values of its places; an absent one is nothing.
     pub(super) fn written(&self, given: &Given<'_>, element: Element<'_>) -> String {
-        let element = values(given, element);
-        let mut text = String::new();
-        for piece in &self.0 {
-            match piece {
-                Piece::Plain(plain) => text.push_str(plain),
-                Piece::Place(origin) => text.push_str(&origin.value(given, element).text().unwrap_or_default()),
-            }
-        }
-        text
+        self.pieces(given, element).into_iter().map(|(piece, _)| piece).collect()
     }
 
     /// Whether a place of the write's own stands in it that no other write has.
@@ -187,12 +179,23 @@ impl Text {
         self.0.iter().any(|piece| matches!(piece, Piece::Place(Origin::OperationId)))
     }
 
-    /// Where the first of its values came from that a caller can do something about.
-    pub(super) fn from(&self, element: Element<'_>) -> Option<From> {
-        self.0.iter().find_map(|piece| match piece {
-            Piece::Plain(_) => None,
-            Piece::Place(origin) => from(origin, element),
-        })
+    /// What it is made of: each piece with where it came from, where a caller can do something about that.
+    pub(super) fn pieces(&self, given: &Given<'_>, element: Element<'_>) -> Vec<(String, Option<From>)> {
+        let of = values(given, element);
+        let piece = |piece: &Piece| match piece {
+            Piece::Plain(plain) => (plain.clone(), None),
+            Piece::Place(origin) => (origin.value(given, of).text().unwrap_or_default(), from(origin, element)),
+        };
+        self.0.iter().map(piece).collect()
+    }
+
+    /// Where it came from as far as a caller can do something about it: of several values the first with letters that not every
+    /// code page has, or else the longest.
+    pub(super) fn from(&self, given: &Given<'_>, element: Element<'_>) -> Option<From> {
+        let pieces = self.pieces(given, element);
+        let of_callers = || pieces.iter().filter(|(_, from)| from.is_some());
+        let odd = of_callers().find(|(piece, _)| piece.contains(|c: char| !c.is_ascii() || c.is_control()));
+        odd.or_else(|| of_callers().max_by_key(|(piece, _)| piece.len())).and_then(|(_, from)| from.clone())
     }
 }
 
@@ -292,7 +295,7 @@ impl Part {
             }
             Part::Constant(_) => None,
             Part::Value(origin) => from(origin, element),
-            Part::Text(text) => text.from(element),
+            Part::Text(text) => text.from(given, element),
         }
     }
 
