@@ -264,7 +264,7 @@ impl Shelf for Open {
             let entry = entry.map_err(refused)?;
             let Ok(name) = entry.file_name().to_str() else { continue };
             let Ok(state) = statat(self.work()?, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
-            let modified = (state.st_mtime as i64, 0);
+            let modified = (state.st_mtime, 0);
             let is_old = Stamp { modified, ..Stamp::default() }.age(now).is_some_and(|old| old > age);
             if is_old && FileType::from_raw_mode(state.st_mode) == FileType::RegularFile {
                 names.push(name.to_owned());
