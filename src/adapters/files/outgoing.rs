@@ -75,6 +75,11 @@ impl Folder for Outgoing {
         self.0.outbox.display().to_string()
     }
 
+    fn work(&self) -> String {
+        let work = self.0.work.clone().unwrap_or_else(|| self.0.outbox.join(WORK));
+        work.display().to_string()
+    }
+
     fn open(&self) -> Result<Box<dyn Shelf>, InboxError> {
         let outbox = open_folder(&self.0.outbox);
         let outbox = outbox.map_err(|source| InboxError::Outbox { place: self.place(), source: source.into() })?;
@@ -132,14 +137,6 @@ impl Open {
         Ok(self.work.insert(opened))
     }
 
-    fn is_there(&mut self, name: &str) -> Result<bool, Fault> {
-        match statat(self.work()?, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(_) => Ok(true),
-            Err(Errno::NOENT) => Ok(false),
-            Err(error) => Err(refused(error)),
-        }
-    }
-
     /// Renames in one step, and never onto what has the name. Where the file system cannot promise the latter, a look must
     /// do: that it is one step matters more.
     fn rename(&mut self, name: &str, shown: &str) -> Result<(), Errno> {
@@ -180,18 +177,25 @@ impl Shelf for Open {
         accessat(&self.outbox, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS).map_err(refused)
     }
 
-    fn unmake_work(&mut self) {
+    fn unmake_work(&mut self) -> bool {
         if self.has_made {
-            // What somebody has put there meanwhile keeps it.
+            // What somebody has put there meanwhile keeps it there.
             let _ = match &self.config.work {
                 Some(work) => unlinkat(CWD, work, AtFlags::REMOVEDIR),
                 None => unlinkat(&self.outbox, WORK, AtFlags::REMOVEDIR),
             };
         }
+        self.has_made
     }
 
-    fn has(&mut self, name: &str) -> Result<bool, Fault> {
-        self.is_there(name)
+    fn named(&mut self, prefix: &str) -> Result<Vec<String>, Fault> {
+        let folder = Dir::read_from(self.work()?.as_fd()).map_err(refused)?;
+        let mut names = Vec::new();
+        for entry in folder {
+            let entry = entry.map_err(refused)?;
+            names.extend(entry.file_name().to_str().ok().filter(|name| name.starts_with(prefix)).map(str::to_owned));
+        }
+        Ok(names)
     }
 
     fn read(&mut self, name: &str) -> Result<Option<Vec<u8>>, Fault> {
@@ -244,6 +248,14 @@ impl Shelf for Open {
                 reason: io::Error::from(error).to_string(),
             }),
         })
+    }
+
+    fn is_taken(&mut self, shown: &str) -> Result<bool, Fault> {
+        match statat(&self.outbox, shown, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(_) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(error) => Err(refused(error)),
+        }
     }
 
     fn settle(&mut self) -> Result<(), Fault> {

@@ -29,6 +29,17 @@ pub enum OutboxError {
     /// The server says nothing any more, so that nobody knows what it has done.
     #[error(transparent)]
     Lost(InboxError),
+    /// The work folder is not there any more.
+    #[error(
+        "the work folder {work} of outbox {place} is gone: see that the right folder is mounted there; if it was taken away, \
+         make it again"
+    )]
+    WorkGone {
+        /// The outbox.
+        place: String,
+        /// Its work folder.
+        work: String,
+    },
     /// There is nothing of a handover that was prepared.
     #[error(
         "outbox {place} has no trace of what was prepared for it: see that the right folder is mounted there, and that nobody \
@@ -54,7 +65,7 @@ impl OutboxError {
 
     /// Whether it speaks against the backend itself, and not against one file.
     pub(super) fn is_outage(&self) -> bool {
-        !matches!(self, OutboxError::Taken { .. } | OutboxError::Untraced { .. })
+        !matches!(self, OutboxError::Taken { .. } | OutboxError::Untraced { .. } | OutboxError::WorkGone { .. })
     }
 
     /// The step of a diagnosis at which it stands in the way.

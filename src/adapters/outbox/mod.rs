@@ -7,8 +7,8 @@
 //! there ([`Outbox::prepare`]), and when all are on the disk, a receipt with their names. Then each moves into the outbox in
 //! one step, in order ([`Outbox::deliver`]). While the first of them is in the work folder, nothing has appeared; when it is
 //! not, the handover is under way and goes on to its end. What has moved cannot move again. One that is not done is held back
-//! before that is said to anybody: its first file gets another name, in one step too, so that whatever an earlier try may
-//! still do finds nothing to move. What is left in the work folder goes when what came of it is kept elsewhere
+//! before that is said to anybody: its first file gets another name, in one step too. Each try has names of its own for its
+//! files, so that whatever an earlier one may still do, however late, finds nothing to move. What is left in the work folder goes when what came of it is kept elsewhere
 //! ([`Outbox::kept`]), with the next handover; without a receipt nothing is concluded.
 //!
 //! A kind of outbox implements [`Folder`] and [`Shelf`]: a few steps each of which is done or not.
@@ -24,6 +24,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::adapters::finding::Finding;
@@ -41,8 +42,8 @@ pub(in crate::adapters) const WORK: &str = ".tollbridge";
 /// How a receipt's name ends.
 const RECEIPT: &str = ".whole";
 
-/// Handovers whose rests are cleared away at once.
-const MOST_CLEARED: usize = 100;
+/// Handovers whose rests are cleared away with one that is prepared.
+const MOST_CLEARED: usize = 4;
 
 /// What was forgotten in the work folder is looked for so often,
 const SWEEPS: Duration = Duration::from_hours(6);
@@ -78,9 +79,12 @@ pub(in crate::adapters) trait Shelf: Send {
     /// Makes the work folder where it is not there.
     fn make_work(&mut self) -> Result<(), Fault>;
     /// Takes the work folder away again where this has made it, for whoever only looks: it would be theirs.
-    fn unmake_work(&mut self) {}
-    /// Whether there is such a file. Without a work folder that is a fault.
-    fn has(&mut self, name: &str) -> Result<bool, Fault>;
+    /// Answers whether it has.
+    fn unmake_work(&mut self) -> bool {
+        false
+    }
+    /// The names of its files that begin so. Without a work folder that is a fault.
+    fn named(&mut self, prefix: &str) -> Result<Vec<String>, Fault>;
     /// What a small file holds; `None` where it is not there.
     fn read(&mut self, name: &str) -> Result<Option<Vec<u8>>, Fault>;
     /// Writes a file to the disk; one of that name is replaced.
@@ -92,6 +96,8 @@ pub(in crate::adapters) trait Shelf: Send {
     /// Moves a file into the outbox under a name, in one step. `AlreadyExists` where that is taken. A no that may have been
     /// done all the same is a loss.
     fn show(&mut self, name: &str, shown: &str) -> Result<(), Fault>;
+    /// Whether the outbox has a file of this name.
+    fn is_taken(&mut self, shown: &str) -> Result<bool, Fault>;
     /// Has the names in both folders be on the disk.
     fn settle(&mut self) -> Result<(), Fault>;
     /// Names of files that have not changed for so long.
@@ -104,6 +110,8 @@ pub(in crate::adapters) trait Shelf: Send {
 pub(in crate::adapters) trait Folder: Send + Sync {
     /// Where it is, for people.
     fn place(&self) -> String;
+    /// Where its work folder is, for people.
+    fn work(&self) -> String;
     /// Opens it, for one handover.
     fn open(&self) -> Result<Box<dyn Shelf>, InboxError>;
 }
@@ -120,13 +128,34 @@ pub struct Outbox {
 pub struct Prepared {
     shelf: Box<dyn Shelf>,
     id: String,
+    receipt: Receipt,
+}
+
+/// What a receipt says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Receipt {
+    /// The names that the files will have.
     names: Vec<String>,
+    /// What tells the try from others of the same handover.
+    part: String,
+}
+
+impl Receipt {
+    /// The name of a file in the work folder.
+    fn part(&self, id: &str, number: usize) -> String {
+        format!("{id}.{}.{number}", self.part)
+    }
+
+    /// The name of the first file when it is held back.
+    fn back(&self, id: &str) -> String {
+        format!("{id}.{}.back", self.part)
+    }
 }
 
 /// The handovers that are worked on in this process. An outbox is made anew with each reload, and ids are nobody else's.
 static AT_WORK: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
 
-/// The places whose work folders were there in the life of this process.
+/// The work folders that were there in the life of this process.
 static SEEN: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
 
 /// Who gives a file its name in an outbox, by place.
@@ -173,42 +202,59 @@ impl Outbox {
     /// as it is, any other is written anew: whoever asks for it knows that it is not done.
     pub fn prepare(&self, permit: &Permit, id: &str, files: &[Outgoing]) -> Result<Prepared, OutboxError> {
         let prepared = self.call_keeping(permit, |shelf| {
-            let place = self.place();
+            let work = self.folder.work();
             // A work folder that is gone is not made again: another folder may be mounted there now, or none.
-            if !SEEN.lock().contains(&place) {
+            let is_seen = SEEN.lock().contains(&work);
+            if !is_seen {
                 shelf.make_work()?;
             }
             self.kept.lock().retain(|kept| kept != id);
+            let of_it = match shelf.named(&format!("{id}.")) {
+                Err(Fault::Refused(error)) if is_seen && error.kind() == io::ErrorKind::NotFound => {
+                    return Err(Ended::Told(OutboxError::WorkGone { place: self.place(), work }));
+                }
+                found => found?,
+            };
             self.clear(shelf);
-            let names = match receipt(shelf, id)? {
-                Some(names) if left(shelf, id, &names)? => names,
-                found => {
-                    if found.is_some() {
+            let known = receipt(shelf, id, &of_it)?;
+            let is_whole =
+                |known: &Receipt| (0..known.names.len()).all(|number| of_it.contains(&known.part(id, number)));
+            let ready = match known {
+                Some(known) if is_whole(&known) => known,
+                known => {
+                    if known.is_some() {
                         shelf.remove(&receipt_of(id))?;
                         shelf.settle()?;
                     }
                     let written = write_all(shelf, id, files);
                     if let Err(Fault::Refused(_)) = &written {
                         // A disk that is full does not stay full because of us.
-                        let _ = take_away(shelf, id, files.len());
+                        let _ = take_away(shelf, id);
                     }
                     written?
                 }
             };
-            SEEN.lock().insert(place);
-            Ok(names)
+            // What earlier tries have left.
+            let own = format!("{id}.{}.", ready.part);
+            let others = of_it.iter().filter(|name| **name != receipt_of(id) && !name.starts_with(&own));
+            for name in others {
+                shelf.remove(name)?;
+            }
+            SEEN.lock().insert(work);
+            Ok(ready)
         });
-        prepared.map(|(names, shelf)| Prepared { shelf, id: id.to_owned(), names })
+        prepared.map(|(receipt, shelf)| Prepared { shelf, id: id.to_owned(), receipt })
     }
 
     /// Has the files appear, one after the other. Answers their names.
     pub fn deliver(&self, permit: &Permit, prepared: Prepared) -> Result<Vec<String>, NotDelivered> {
-        let Prepared { mut shelf, id, names } = prepared;
+        let Prepared { mut shelf, id, receipt } = prepared;
         let call = permit.begin();
-        let done = match self.move_all(&mut *shelf, &id, &names) {
-            Ok(()) => Ok(names),
+        let done = match self.move_all(&mut *shelf, &id, &receipt) {
+            Ok(()) => Ok(receipt.names),
             Err(Broken { error, is_begun }) => {
-                let may_be_done = is_begun || error.is_lost() || !matches!(hold_back(&mut *shelf, &id), Ok(true));
+                let is_open = is_begun || error.is_lost();
+                let may_be_done = is_open || !matches!(hold_back(&mut *shelf, &id, &receipt), Ok(true));
                 Err(NotDelivered { error, may_be_done })
             }
         };
@@ -224,17 +270,18 @@ impl Outbox {
     pub fn look(&self, permit: &Permit, id: &str) -> Result<Option<Vec<String>>, OutboxError> {
         self.call(permit, |shelf| {
             let untraced = || OutboxError::Untraced { place: self.place() };
-            let names = match receipt(shelf, id) {
-                Ok(Some(names)) => names,
+            let of_it = match shelf.named(&format!("{id}.")) {
+                Ok(of_it) => of_it,
                 // Without a work folder it is not this outbox.
-                Ok(None) | Err(Fault::Refused(_)) => return Err(Ended::Told(untraced())),
+                Err(Fault::Refused(_)) => return Err(Ended::Told(untraced())),
                 Err(lost) => return Err(lost.into()),
             };
-            if hold_back(shelf, id)? {
+            let Some(receipt) = receipt(shelf, id, &of_it)? else { return Err(Ended::Told(untraced())) };
+            if hold_back(shelf, id, &receipt)? {
                 return Ok(None);
             }
-            self.move_all(shelf, id, &names).map_err(|broken| Ended::Told(broken.error))?;
-            Ok(Some(names))
+            self.move_all(shelf, id, &receipt).map_err(|broken| Ended::Told(broken.error))?;
+            Ok(Some(receipt.names))
         })
     }
 
@@ -247,13 +294,23 @@ impl Outbox {
     pub fn diagnose(&self, permit: &Permit) -> Finding {
         let tried = self.call(permit, |shelf| {
             shelf.make_work()?;
-            let trial = format!("{}.trial", Uuid::now_v7());
-            let tried = shelf.write(&trial, b"").and_then(|()| shelf.remove(&trial));
-            shelf.unmake_work();
-            Ok(tried?)
+            let id = Uuid::now_v7();
+            let (trial, moved) = (format!("{id}.trial"), format!("{id}.back"));
+            let tried =
+                shelf.write(&trial, b"").and_then(|()| shelf.hide(&trial, &moved)).and_then(|()| shelf.remove(&moved));
+            let was_made = shelf.unmake_work();
+            tried?;
+            Ok(was_made)
         });
         match tried {
-            Ok(()) => Finding::well("outbox", format!("files can be put into {}", self.place())),
+            Ok(false) => Finding::well("outbox", format!("files can be put into {}", self.place())),
+            Ok(true) => Finding::well(
+                "outbox",
+                format!(
+                    "files can be put into {}; its work folder is not there yet, the first write makes it",
+                    self.place()
+                ),
+            ),
             Err(error) => Finding::wrong(error.step(), error.to_string(), error.remedy()),
         }
     }
@@ -264,58 +321,57 @@ impl Outbox {
     }
 
     /// Moves what has not moved yet.
-    fn move_all(&self, shelf: &mut dyn Shelf, id: &str, names: &[String]) -> Result<(), Broken> {
+    fn move_all(&self, shelf: &mut dyn Shelf, id: &str, receipt: &Receipt) -> Result<(), Broken> {
         // Where a name is looked for before it is given, nobody else gives one in between.
         let showing = Arc::clone(SHOWING.lock().entry(self.place()).or_default());
-        for (number, name) in names.iter().enumerate() {
-            let part = part(id, number);
+        let broken = |is_begun, fault, name: &str| Broken { error: self.fault(fault, name.to_owned()), is_begun };
+        for (number, name) in receipt.names.iter().enumerate() {
+            let part = receipt.part(id, number);
             let shown = {
                 let _alone = showing.lock();
-                shelf.show(&part, name)
+                match number {
+                    // The others want their names as well: nothing appears before all can.
+                    0 => others_are_free(shelf, &receipt.names).and_then(|()| shelf.show(&part, name)),
+                    _ => shelf.show(&part, name),
+                }
             };
             let Err(fault) = shown else { continue };
-            let broken = |is_begun, fault| Broken { error: self.fault(fault, name.clone()), is_begun };
             if let Fault::Lost(_) = fault {
-                return Err(broken(number > 0, fault));
+                return Err(broken(number > 0, fault, name));
             }
-            match shelf.has(&part) {
-                Ok(true) => return Err(broken(number > 0, fault)),
-                Ok(false) if number == 0 && shelf.has(&back(id)).unwrap_or(false) => return Err(broken(false, fault)),
-                // It has moved before; unless somebody has cleared the folder.
-                Ok(false) => match receipt(shelf, id) {
-                    Ok(Some(_)) => {}
-                    Ok(None) => {
-                        let error = OutboxError::Untraced { place: self.place() };
-                        return Err(Broken { error, is_begun: true });
-                    }
-                    Err(fault) => return Err(broken(true, fault)),
-                },
-                Err(fault) => return Err(broken(true, fault)),
+            let of_it = shelf.named(&format!("{id}.")).map_err(|fault| broken(true, fault, name))?;
+            if of_it.contains(&part) {
+                return Err(broken(number > 0, fault, name));
+            }
+            if number == 0 && of_it.contains(&receipt.back(id)) {
+                return Err(broken(false, fault, name));
+            }
+            // It has moved before; unless somebody has cleared the folder, or has begun it anew.
+            match self::receipt(shelf, id, &of_it) {
+                Ok(Some(now)) if now.part == receipt.part => {}
+                Ok(_) => return Err(Broken { error: OutboxError::Untraced { place: self.place() }, is_begun: true }),
+                Err(fault) => return Err(broken(true, fault, name)),
             }
         }
-        let settled = shelf.settle();
-        settled.map_err(|fault| Broken { error: self.fault(fault, String::new()), is_begun: true })
+        shelf.settle().map_err(|fault| broken(true, fault, ""))
     }
 
     /// Clears away what nobody needs any more, as far as that goes.
     fn clear(&self, shelf: &mut dyn Shelf) {
-        // Only such as nobody works on: it may have been begun anew.
-        let kept: Vec<Turn> = {
-            let mut kept = self.kept.lock();
-            let mut turns = Vec::new();
-            kept.retain(|id| match self.turn(id) {
-                Some(turn) if turns.len() < MOST_CLEARED => {
-                    turns.push(turn);
-                    false
-                }
-                _ => true,
-            });
-            turns
-        };
-        for turn in kept {
-            let files = receipt(shelf, &turn.0).ok().flatten().map_or(1, |names| names.len());
-            if let Err(fault) = take_away(shelf, &turn.0, files) {
-                self.told(fault);
+        for _ in 0..MOST_CLEARED {
+            // Only such as nobody works on: it may have been begun anew.
+            let turn = {
+                let mut kept = self.kept.lock();
+                let free = kept.iter().enumerate().find_map(|(place, id)| Some((place, self.turn(id)?)));
+                free.map(|(place, turn)| {
+                    kept.swap_remove(place);
+                    turn
+                })
+            };
+            let Some(turn) = turn else { break };
+            if let Err(fault) = take_away(shelf, &turn.0) {
+                self.kept(&turn.0);
+                return self.told(fault);
             }
         }
         {
@@ -427,56 +483,51 @@ fn end(call: Call<'_>, error: Option<&OutboxError>) {
     }
 }
 
-/// The name of a handover's file in the work folder.
-fn part(id: &str, number: usize) -> String {
-    format!("{id}.{number}")
-}
-
-/// The name of the first of a handover's files when it is held back.
-fn back(id: &str) -> String {
-    format!("{id}.back")
-}
-
-/// Whether all of a handover's files are in the work folder still.
-fn left(shelf: &mut dyn Shelf, id: &str, names: &[String]) -> Result<bool, Fault> {
-    for number in 0..names.len() {
-        if !shelf.has(&part(id, number))? {
-            return Ok(false);
+/// Whether no other file has the name of one that comes behind the first.
+fn others_are_free(shelf: &mut dyn Shelf, names: &[String]) -> Result<(), Fault> {
+    for name in names.iter().skip(1) {
+        if shelf.is_taken(name)? {
+            return Err(io::Error::from(io::ErrorKind::AlreadyExists).into());
         }
     }
-    Ok(true)
+    Ok(())
 }
 
-/// Writes the files of a handover, and then its receipt. Answers their names.
-fn write_all(shelf: &mut dyn Shelf, id: &str, files: &[Outgoing]) -> Result<Vec<String>, Fault> {
+/// Writes the files of a handover, and then its receipt.
+fn write_all(shelf: &mut dyn Shelf, id: &str, files: &[Outgoing]) -> Result<Receipt, Fault> {
+    let names = files.iter().map(|file| file.name.clone()).collect();
+    let receipt = Receipt { names, part: Uuid::now_v7().simple().to_string() };
     for (number, file) in files.iter().enumerate() {
-        shelf.write(&part(id, number), &file.content)?;
+        shelf.write(&receipt.part(id, number), &file.content)?;
     }
-    shelf.remove(&back(id))?;
     shelf.settle()?;
-    let names: Vec<String> = files.iter().map(|file| file.name.clone()).collect();
-    shelf.write(&receipt_of(id), serde_json::json!(names).to_string().as_bytes())?;
+    shelf.write(&receipt_of(id), serde_json::json!(receipt).to_string().as_bytes())?;
     shelf.settle()?;
-    Ok(names)
+    Ok(receipt)
 }
 
 /// Gives the first of a handover's files another name, so that it cannot appear any more. Answers whether that is so; else it
 /// has appeared.
-fn hold_back(shelf: &mut dyn Shelf, id: &str) -> Result<bool, Fault> {
-    match shelf.hide(&part(id, 0), &back(id)) {
-        Ok(()) => shelf.settle().map(|()| true),
-        Err(Fault::Refused(_)) if shelf.has(&back(id))? => Ok(true),
-        Err(Fault::Refused(error)) if shelf.has(&part(id, 0))? => Err(Fault::Refused(error)),
-        Err(Fault::Refused(_)) => Ok(false),
-        Err(lost) => Err(lost),
+fn hold_back(shelf: &mut dyn Shelf, id: &str, receipt: &Receipt) -> Result<bool, Fault> {
+    let (part, back) = (receipt.part(id, 0), receipt.back(id));
+    let refused = match shelf.hide(&part, &back) {
+        Ok(()) => return shelf.settle().map(|()| true),
+        Err(Fault::Refused(error)) => error,
+        Err(lost) => return Err(lost),
+    };
+    let of_it = shelf.named(&format!("{id}."))?;
+    match (of_it.contains(&back), of_it.contains(&part)) {
+        (true, _) => Ok(true),
+        (false, true) => Err(Fault::Refused(refused)),
+        (false, false) => Ok(false),
     }
 }
 
 /// Takes away what is left of a handover: the receipt first.
-fn take_away(shelf: &mut dyn Shelf, id: &str, files: usize) -> Result<(), Fault> {
-    shelf.remove(&receipt_of(id))?;
-    shelf.remove(&back(id))?;
-    (0..files).try_for_each(|number| shelf.remove(&part(id, number)))
+fn take_away(shelf: &mut dyn Shelf, id: &str) -> Result<(), Fault> {
+    let mut names = shelf.named(&format!("{id}."))?;
+    names.sort_by_key(|name| !name.ends_with(RECEIPT));
+    names.iter().try_for_each(|name| shelf.remove(name))
 }
 
 /// The name of a handover's receipt.
@@ -487,15 +538,18 @@ fn receipt_of(id: &str) -> String {
 /// Whether a file of the work folder has a name that this gives: the id of an operation, and what it is of it.
 fn is_ours(name: &str) -> bool {
     let Some((id, kind)) = name.split_once('.') else { return false };
-    let is_kind = matches!(kind, "whole" | "back" | "trial") || kind.bytes().all(|byte| byte.is_ascii_digit());
-    is_kind && Uuid::try_parse(id).is_ok()
+    let is_part = |kind: &str| {
+        let of_try = kind.split_once('.').filter(|(part, _)| Uuid::try_parse(part).is_ok());
+        of_try.is_some_and(|(_, kind)| kind == "back" || kind.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    Uuid::try_parse(id).is_ok() && (matches!(kind, "whole" | "back" | "trial") || is_part(kind))
 }
 
-/// The names that a handover's files will have, where all are written.
-fn receipt(shelf: &mut dyn Shelf, id: &str) -> Result<Option<Vec<String>>, Fault> {
-    let content = shelf.read(&receipt_of(id))?;
+/// The receipt of a handover, where all its files are written; `of_it` are the names of what it has in the work folder.
+fn receipt(shelf: &mut dyn Shelf, id: &str, of_it: &[String]) -> Result<Option<Receipt>, Fault> {
+    let name = receipt_of(id);
+    let content = if of_it.contains(&name) { shelf.read(&name)? } else { None };
     // One that is not whole was being written when something died: nothing has moved then.
-    Ok(content
-        .and_then(|content| serde_json::from_slice(&content).ok())
-        .filter(|names: &Vec<String>| !names.is_empty()))
+    let receipt = content.and_then(|content| serde_json::from_slice::<Receipt>(&content).ok());
+    Ok(receipt.filter(|receipt| !receipt.names.is_empty()))
 }

@@ -60,6 +60,10 @@ impl Folder for Remote {
         self.place.clone()
     }
 
+    fn work(&self) -> String {
+        format!("{} of {}", self.folders.work, self.place)
+    }
+
     fn open(&self) -> Result<Box<dyn Shelf>, InboxError> {
         let mut session = (self.connect)(&self.place)?;
         // A folder that is not there is not made: it may be the wrong server.
@@ -93,14 +97,12 @@ impl Shelf for Open {
     }
 
     /// By the listing: of a file that is not there servers say all kinds of things.
-    fn has(&mut self, name: &str) -> Result<bool, Fault> {
-        Ok(self.session.list(&self.folders.work)?.iter().any(|entry| entry.name == name))
+    fn named(&mut self, prefix: &str) -> Result<Vec<String>, Fault> {
+        let names = self.session.list(&self.folders.work)?.into_iter().map(|entry| entry.name);
+        Ok(names.filter(|name| name.starts_with(prefix)).collect())
     }
 
     fn read(&mut self, name: &str) -> Result<Option<Vec<u8>>, Fault> {
-        if !self.has(name)? {
-            return Ok(None);
-        }
         let path = self.path(name);
         let mut transfer = self.session.retrieve(&path, 0)?;
         let mut content = Vec::new();
@@ -132,7 +134,7 @@ impl Shelf for Open {
         let path = self.path(name);
         match self.session.remove(&path) {
             Err(Fault::Refused(error)) => {
-                if self.has(name)? {
+                if self.named(name)?.iter().any(|there| there == name) {
                     return Err(error.into());
                 }
                 Ok(())
@@ -147,18 +149,24 @@ impl Shelf for Open {
     }
 
     fn show(&mut self, name: &str, shown: &str) -> Result<(), Fault> {
-        let (from, to) = (self.path(name), join(&self.folders.outbox, shown));
-        // Many servers replace without a question. Of a file that is not there they say all kinds of things: the listing tells.
-        let is_taken = match self.session.state(&to) {
-            Ok(_) => true,
-            Err(Fault::Refused(error)) if error.kind() == io::ErrorKind::NotFound => false,
-            Err(Fault::Refused(_)) => self.session.list(&self.folders.outbox)?.iter().any(|entry| entry.name == shown),
-            Err(lost) => return Err(lost),
-        };
-        if is_taken {
+        // Many servers replace without a question.
+        if self.is_taken(shown)? {
             return Err(io::Error::from(io::ErrorKind::AlreadyExists).into());
         }
+        let (from, to) = (self.path(name), join(&self.folders.outbox, shown));
         self.session.move_at_once(&from, &to)
+    }
+
+    fn is_taken(&mut self, shown: &str) -> Result<bool, Fault> {
+        match self.session.state(&join(&self.folders.outbox, shown)) {
+            Ok(_) => Ok(true),
+            Err(Fault::Refused(error)) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            // Whatever that means: the listing tells.
+            Err(Fault::Refused(_)) => {
+                Ok(self.session.list(&self.folders.outbox)?.iter().any(|entry| entry.name == shown))
+            }
+            Err(lost) => Err(lost),
+        }
     }
 
     fn settle(&mut self) -> Result<(), Fault> {

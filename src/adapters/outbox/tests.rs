@@ -90,6 +90,10 @@ impl Folder for Place {
         self.1.clone()
     }
 
+    fn work(&self) -> String {
+        format!("work folder of {}", self.1)
+    }
+
     fn open(&self) -> Result<Box<dyn Shelf>, InboxError> {
         match self.step("open", |_, _| Ok(())) {
             Ok(()) => Ok(Box::new(self.clone())),
@@ -107,8 +111,12 @@ impl Shelf for Place {
         })
     }
 
-    fn has(&mut self, name: &str) -> Result<bool, Fault> {
-        self.step("has", |disk, _| Ok(work(disk)?.contains_key(name)))
+    fn named(&mut self, prefix: &str) -> Result<Vec<String>, Fault> {
+        self.step("named", |disk, _| Ok(work(disk)?.keys().filter(|name| name.starts_with(prefix)).cloned().collect()))
+    }
+
+    fn is_taken(&mut self, shown: &str) -> Result<bool, Fault> {
+        self.step("is_taken", |disk, _| Ok(disk.outbox.contains_key(shown)))
     }
 
     fn read(&mut self, name: &str) -> Result<Option<Vec<u8>>, Fault> {
@@ -200,6 +208,20 @@ fn take(place: &Place) {
     disk.taken.extend(seen);
 }
 
+/// What is in the work folder, without what tells one try from another.
+fn left(place: &Place) -> Vec<String> {
+    let short = |name: &String| {
+        let parts: Vec<&str> = name.split('.').collect();
+        match parts.as_slice() {
+            [id, _, kind] => format!("{id}.{kind}"),
+            _ => name.clone(),
+        }
+    };
+    let mut left: Vec<String> = place.0.lock().work.iter().flatten().map(|(name, _)| short(name)).collect();
+    left.sort();
+    left
+}
+
 fn files() -> Vec<Outgoing> {
     [("order.dat", "4711;12"), ("order.dat.done", "")]
         .map(|(name, content)| Outgoing { name: name.to_owned(), content: content.as_bytes().to_vec() })
@@ -234,7 +256,7 @@ async fn whatever_dies_each_file_appears_once_and_whole() {
                         let is_ready = |place: &Place| {
                             let disk = place.0.lock();
                             let receipt = disk.work.as_ref().and_then(|work| work.get("7.whole"));
-                            receipt.is_some_and(|receipt| receipt.ends_with(b"]"))
+                            receipt.is_some_and(|receipt| receipt.ends_with(b"}"))
                         };
                         if state != State::Done {
                             let before = state;
@@ -255,8 +277,7 @@ async fn whatever_dies_each_file_appears_once_and_whole() {
                     let expected: Vec<_> = files.iter().map(|file| (file.name.clone(), file.content.clone())).collect();
                     assert_eq!(taken, expected, "{told}");
                     // Nothing is left but the receipt.
-                    let left: Vec<_> = place.0.lock().work.iter().flatten().map(|(name, _)| name.clone()).collect();
-                    assert_eq!(left, ["7.whole"], "{told}");
+                    assert_eq!(left(&place), ["7.whole"], "{told}");
                 }
             }
         }
@@ -271,7 +292,6 @@ async fn a_no_leaves_nothing_and_a_name_that_is_taken_waits() {
     place.0.lock().says_no = Some("show");
     assert_eq!(live(&place, &permit, State::Received, &files), State::Failed);
     // It is held back, until that is kept elsewhere.
-    let left = |place: &Place| place.0.lock().work.iter().flatten().map(|(name, _)| name.clone()).collect::<Vec<_>>();
     assert_eq!(left(&place), ["7.1", "7.back", "7.whole"]);
     place.0.lock().says_no = None;
     place.0.lock().outbox.insert("order.dat".to_owned(), b"older".to_vec());
@@ -285,16 +305,16 @@ async fn a_no_leaves_nothing_and_a_name_that_is_taken_waits() {
     take(&place);
     assert_eq!(live(&place, &permit, State::Received, &files), State::Done);
 
-    // The done file finds its name taken when its file is there already: that is brought to its end later.
+    // The done file finds its name taken: nothing appears before both can.
     let place = Place::default();
     place.0.lock().outbox.insert("order.dat.done".to_owned(), Vec::new());
-    assert_eq!(live(&place, &permit, State::Received, &files), State::Running);
-    assert_eq!(live(&place, &permit, State::Running, &files), State::Running);
+    assert_eq!(live(&place, &permit, State::Received, &files), State::Failed);
+    assert_eq!(place.0.lock().outbox.len(), 1);
     take(&place);
-    assert_eq!(live(&place, &permit, State::Running, &files), State::Done);
+    assert_eq!(live(&place, &permit, State::Received, &files), State::Done);
     take(&place);
     let names: Vec<_> = place.0.lock().taken.iter().map(|(name, _)| name.clone()).collect();
-    assert_eq!(names, ["order.dat", "order.dat.done", "order.dat.done"]);
+    assert_eq!(names, ["order.dat.done", "order.dat", "order.dat.done"]);
 }
 
 #[tokio::test]
@@ -310,15 +330,17 @@ async fn what_is_kept_elsewhere_goes_and_what_is_held_back_stays_back() {
         outbox.deliver(&permit, prepared).unwrap();
         outbox.kept(id);
     }
-    let left = |place: &Place| place.0.lock().work.iter().flatten().map(|(name, _)| name.clone()).collect::<Vec<_>>();
     assert_eq!(left(&place), ["2.whole"]);
     // What was looked for and not found does not come any more, whatever an earlier try does yet.
     let late = outbox.prepare(&permit, "3", &files).unwrap();
     assert_eq!(left(&place), ["3.0", "3.1", "3.whole"]);
     assert_eq!(outbox.look(&permit, "3").unwrap(), None);
     assert_eq!(outbox.look(&permit, "3").unwrap(), None);
+    let again = outbox.prepare(&permit, "3", &files).unwrap();
     let refused = outbox.deliver(&permit, late).err().unwrap();
-    assert!(!refused.may_be_done, "{refused}");
+    assert!(refused.may_be_done && place.0.lock().outbox.len() == 4, "{refused}");
+    drop(again);
+    assert_eq!(outbox.look(&permit, "3").unwrap(), None);
     assert_eq!(left(&place), ["3.1", "3.back", "3.whole"]);
     outbox.kept("3");
     drop(outbox.prepare(&permit, "5", &files).unwrap());
@@ -354,7 +376,8 @@ async fn what_is_kept_elsewhere_goes_and_what_is_held_back_stays_back() {
     place.0.lock().work = None;
     assert!(matches!(outbox.look(&permit, "3"), Err(OutboxError::Untraced { .. })));
     // Nor is the folder made again in the life of this process: another one may be mounted in its place.
-    assert!(outbox.prepare(&permit, "8", &files).is_err() && place.0.lock().work.is_none());
+    let gone = outbox.prepare(&permit, "8", &files);
+    assert!(matches!(gone, Err(OutboxError::WorkGone { .. })) && place.0.lock().work.is_none());
 }
 
 #[tokio::test]
@@ -374,13 +397,13 @@ async fn what_is_forgotten_goes_and_what_is_others_stays() {
     let permit = permit().await;
     let place = Place::default();
     let id = "0190b1d2-7c3e-7a4b-8c5d-6e7f8091a2b3";
-    let names = [format!("{id}.0"), format!("{id}.whole"), format!("{id}.back"), format!("{id}.dat")];
-    let others = ["orders.0", "a.whole", "readme"].map(str::to_owned);
+    let part = "0190b1d27c3e7a4b8c5d6e7f8091a2b3";
+    let names = [format!("{id}.{part}.0"), format!("{id}.whole"), format!("{id}.{part}.back"), format!("{id}.trial")];
+    let others = [&format!("{id}.dat"), "orders.0", "a.whole", "readme"].map(str::to_owned);
     for name in names.iter().chain(&others) {
         place.0.lock().work.get_or_insert_default().insert(name.clone(), Vec::new());
     }
     place.0.lock().is_old = true;
     drop(Outbox::new(place.clone()).prepare(&permit, "7", &files()).unwrap());
-    let left: Vec<_> = place.0.lock().work.iter().flatten().map(|(name, _)| name.clone()).collect();
-    assert_eq!(left, [&format!("{id}.dat"), "7.0", "7.1", "7.whole", "a.whole", "orders.0", "readme"]);
+    assert_eq!(left(&place), [&format!("{id}.dat"), "7.0", "7.1", "7.whole", "a.whole", "orders.0", "readme"]);
 }

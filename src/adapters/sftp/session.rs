@@ -75,7 +75,12 @@ struct Mover(Option<RawSftpSession>);
 impl Mover {
     async fn open(ssh: &Handle<Verifier>, limit: Duration) -> Result<Mover, SftpError> {
         let opened = async {
-            let channel = ssh.channel_open_session().await.map_err(|error| SftpError::IO(error.to_string()))?;
+            let channel = match ssh.channel_open_session().await {
+                Ok(channel) => channel,
+                // One that lets nobody have two has none to spare.
+                Err(_) if !ssh.is_closed() => return Ok(Mover(None)),
+                Err(error) => return Err(SftpError::IO(error.to_string())),
+            };
             let asked = channel.request_subsystem(true, "sftp").await;
             asked.map_err(|error| SftpError::IO(error.to_string()))?;
             let raw = RawSftpSession::new(channel.into_stream());

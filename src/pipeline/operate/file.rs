@@ -5,6 +5,7 @@
 //! handover can be brought to its end however often it breaks off, and what became of it is always known.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -41,6 +42,8 @@ pub(super) struct Door {
     fault: Option<String>,
     timeout: Duration,
     prepared: Mutex<Option<Prepared>>,
+    /// Whether there may be something of it in the work folder.
+    is_there: AtomicBool,
     metrics: Arc<Metrics>,
     backend: String,
 }
@@ -64,6 +67,7 @@ impl Door {
             fault,
             timeout: timeout.unwrap_or(USUAL),
             prepared: Mutex::default(),
+            is_there: AtomicBool::new(false),
             metrics,
             backend,
         }
@@ -131,6 +135,7 @@ impl Door {
             OutboxError::Unopened(InboxError::Untrusted { .. }) => (SqlErrorKind::Tls, None),
             OutboxError::Unopened(_) => (SqlErrorKind::Unreachable, None),
             OutboxError::Lost(_) => (SqlErrorKind::Lost, None),
+            OutboxError::WorkGone { .. } => (SqlErrorKind::Unreachable, None),
             OutboxError::Untraced { .. } => (SqlErrorKind::Protocol, None),
         };
         SqlError { state: state.map(str::to_owned), ..self.error(kind, error.to_string(), certainty) }
@@ -165,6 +170,7 @@ impl Database for Door {
 
     /// Whether the files were handed over: a row with their names.
     async fn query(&self, permit: Permit, _: Query) -> Result<Rows, SqlError> {
+        self.is_there.store(true, Ordering::Relaxed);
         let id = self.id.clone();
         let look = move |outbox: &Outbox, permit: &Permit| outbox.look(permit, &id);
         let (_, found) = self.aside(permit, Certainty::Unknown, look).await?;
@@ -177,6 +183,7 @@ impl Database for Door {
         if let Some(reason) = &self.fault {
             return Err(self.error(SqlErrorKind::Statement, reason.clone(), Certainty::NotBegun));
         }
+        self.is_there.store(true, Ordering::Relaxed);
         let (id, files) = (self.id.clone(), Arc::clone(&self.files));
         let began = Instant::now();
         let prepare = move |outbox: &Outbox, permit: &Permit| outbox.prepare(permit, &id, &files);
@@ -221,7 +228,9 @@ impl Database for Door {
     }
 
     fn kept(&self) {
-        self.outbox.kept(&self.id);
+        if self.is_there.load(Ordering::Relaxed) {
+            self.outbox.kept(&self.id);
+        }
     }
 
     async fn table(&self, _: Permit, _: TableName) -> Result<TableInfo, SqlError> {

@@ -62,7 +62,7 @@ fn begin(connection: &mut Connection, new: &NewOperation) -> Result<Begun, Fault
                 return Ok(Begun::Known(known));
             }
             transaction.execute(
-                "UPDATE operation SET state = ?2, may_repeat = 0, problem = NULL, caller = ?3, mapping = ?4, \
+                "UPDATE operation SET state = ?2, may_repeat = 0, attempts = 0, problem = NULL, caller = ?3, mapping = ?4, \
                  backend = ?5, parked = ?6, changed_at = ?7, condition = ?8, within = ?9, principal = ?10, of_client = 0 \
                  WHERE id = ?1",
                 params![

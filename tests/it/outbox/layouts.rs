@@ -261,6 +261,18 @@ fn what_is_absent_is_empty() {
     }
 }
 
+/// A file that would have no record is the caller's fault where the layout needs one, and so are two files of one name.
+#[test]
+fn what_is_wrong_with_a_file_as_a_whole_is_told() {
+    let running = running(
+        "file = { name = \"{a}.csv\", done_file = \"{b}.csv\", records = [{ each = \"lines\", item = { SKU = \"{sku}\" } }], csv = {} }",
+        "a = \"string\"\nb = \"string\"\nlines = { each = { sku = \"string\" } }\n",
+    );
+    assert_eq!(faults(&running, r#"{"a":"1","b":"2","lines":[]}"#)[0].0, "#/lines");
+    assert_eq!(faults(&running, r#"{"a":"1","b":"1","lines":[{"sku":"x"}]}"#)[0].0, "#/b");
+    assert_eq!(running.create("a", r#"{"a":"1","b":"2","lines":[{"sku":"x"}]}"#).status, 201);
+}
+
 /// A long list is judged to its end.
 #[test]
 fn a_long_list_is_judged_like_a_short_one() {

@@ -72,9 +72,8 @@ fn a_done_file_comes_behind_its_file_and_a_name_that_is_taken_waits() {
     assert_eq!(running.operations()[0]["reason"], "busy");
     // The backend takes its file and is on its way to the other: nothing appears between.
     std::fs::remove_file(running.site.path("outbox/NEW.CSV")).unwrap();
-    let between = running.create_with("b", &[("Prefer", "wait=2")], other);
-    between.problem(504, "outcome-unknown");
-    assert_eq!(names(), ["NEW.CSV", "NEW.DONE"]);
+    running.create("b", other).problem(503, "backend-unavailable");
+    assert_eq!(names(), ["NEW.DONE"]);
     std::fs::remove_file(running.site.path("outbox/NEW.DONE")).unwrap();
     let done = || Some(running.create("b", other)).filter(|answer| answer.status == 201);
     running.service.until(done);

@@ -94,6 +94,12 @@ fn sftp() {
     hands_over(&Sshd::start());
 }
 
+/// A server that lets nobody have two channels is renamed at by SFTP's own words.
+#[test]
+fn sftp_with_one_channel() {
+    hands_over(&Sshd::configured("MaxSessions 1"));
+}
+
 #[test]
 fn sftp_hands_over_once_whatever_dies() {
     let sshd = std::sync::Arc::new(Sshd::start());

@@ -21,15 +21,20 @@ pub(crate) struct Sshd {
 
 impl Sshd {
     pub(crate) fn start() -> Sshd {
-        Sshd::with(false)
+        Sshd::with(false, "")
+    }
+
+    /// One with further lines of its configuration.
+    pub(crate) fn configured(lines: &str) -> Sshd {
+        Sshd::with(false, lines)
     }
 
     /// One that knows [`PASSWORD`] of root: it is started where it sees another /etc/shadow, which takes root.
     pub(crate) fn with_password() -> Sshd {
-        Sshd::with(true)
+        Sshd::with(true, "")
     }
 
-    fn with(has_password: bool) -> Sshd {
+    fn with(has_password: bool, lines: &str) -> Sshd {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         for key in ["host", "user", "other"] {
@@ -40,7 +45,7 @@ impl Sshd {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\n\
-             StrictModes no\nPermitRootLogin yes\nPasswordAuthentication yes\nSubsystem sftp internal-sftp\nLogLevel ERROR\n",
+             StrictModes no\nPermitRootLogin yes\nPasswordAuthentication yes\nSubsystem sftp internal-sftp\nLogLevel ERROR\n{lines}\n",
             at("host").display(),
             at("authorized").display(),
         );

@@ -56,6 +56,14 @@ struct Fault {
 }
 
 impl Fault {
+    /// As one of the body, where it is.
+    fn of_body(self) -> Option<InputFault> {
+        match self.from {
+            Some(From::Body(pointer)) => Some(InputFault { pointer, detail: self.said }),
+            _ => None,
+        }
+    }
+
     /// One that no caller can do something about.
     fn of_mapping(said: String) -> Fault {
         Fault { from: None, wanted: String::new(), said }
@@ -153,8 +161,14 @@ fn layout(inner: &Table<'_>, scope: &Scope<'_>) -> Option<(Decoder, &'static str
         }
     };
     let Some(mut encoder) = decoder.encoder() else {
-        let fault = node.key_fault("a layout whose framing is found out from a file cannot be written");
-        inner.fail(fault.help("say `framing` in a layout of its own below `file`"));
+        let (said, help) = match kind {
+            "excel" => ("workbooks are only read", "say a layout of its own below `file`, like `csv`"),
+            _ => (
+                "a layout whose framing is found out from a file cannot be written",
+                "say `framing` in a layout of its own below `file`",
+            ),
+        };
+        inner.fail(node.key_fault(said).help(help));
         return None;
     };
     if let Err(EncodeFault { expected, found, .. }) = encoder.begin(&mut Vec::new()) {
@@ -217,16 +231,18 @@ impl FileWrite {
     fn faults(&self, given: &Given<'_>) -> Vec<InputFault> {
         let mut faults: Vec<InputFault> = Vec::new();
         let mut note = |fault: Fault| {
-            if let Some(From::Body(pointer)) = fault.from
+            if let Some(fault) = fault.of_body()
                 && faults.len() < MOST_FAULTS
-                && !faults.iter().any(|known| known.pointer == pointer)
+                && !faults.iter().any(|known| known.pointer == fault.pointer)
             {
-                faults.push(InputFault { pointer, detail: fault.said });
+                faults.push(fault);
             }
         };
+        let mut count = 0;
         if let Some(mut encoder) = self.layout.encoder() {
             let mut out = Vec::new();
             let judged = self.each_record(given, |part, element, json| {
+                count += 1;
                 for (fault, _) in all_of(&mut encoder, json, &mut out).into_iter().filter(|(_, helps)| *helps) {
                     note(fault_of(given, part, element, fault));
                 }
@@ -234,10 +250,14 @@ impl FileWrite {
             });
             judged.unwrap_or_default();
         }
-        for text in [Some(&self.name), self.done_file.as_ref()].into_iter().flatten() {
-            if let Err(fault) = named(text, given) {
-                note(fault);
-            }
+        let name = named(&self.name, given);
+        if let Err(fault) = self.done_name(given, name.as_deref().unwrap_or_default()) {
+            note(fault);
+        }
+        name.err().into_iter().for_each(&mut note);
+        // What is wrong with a file without a record shows at its end.
+        if count == 0 && faults.is_empty() {
+            return self.made(given).err().and_then(Fault::of_body).into_iter().collect();
         }
         faults
     }
@@ -270,21 +290,33 @@ impl FileWrite {
         let name = named(&self.name, given)?;
         let only_read = || Fault::of_mapping("the layout is one that is only read".to_owned());
         let mut encoder = self.layout.encoder().ok_or_else(only_read)?;
-        let mut content = Vec::new();
+        let (mut content, mut count) = (Vec::new(), 0);
         self.each_record(given, |part, element, json| {
+            count += 1;
             encode(&mut encoder, json, &mut content).map_err(|fault| fault_of(given, part, element, fault))
         })?;
-        encoder.finish(&mut content).map_err(|fault| Fault::of_mapping(of_record(&fault)))?;
+        encoder.finish(&mut content).map_err(|fault| {
+            // Without a record a file may have no head.
+            let array = self.records.array().filter(|_| count == 0);
+            let from = array.map(|array| From::Body(format!("/{array}")));
+            Fault { from, wanted: fault.expected.clone(), said: of_record(&fault) }
+        })?;
         let mut files = vec![WrittenFile { name, content }];
-        if let Some(done) = &self.done_file {
-            let name = named(done, given)?;
-            if name == files[0].name {
-                let said = "the done file has the name of the file".to_owned();
-                return Err(Fault { from: done.from(given, None), wanted: "another name".to_owned(), said });
-            }
+        if let Some(name) = self.done_name(given, &files[0].name)? {
             files.push(WrittenFile { name, content: Vec::new() });
         }
         Ok(files)
+    }
+
+    /// The name of the file that announces the one of this name.
+    fn done_name(&self, given: &Given<'_>, file: &str) -> Result<Option<String>, Fault> {
+        let Some(done) = &self.done_file else { return Ok(None) };
+        let name = named(done, given)?;
+        if name == file {
+            let said = "the done file has the name of the file".to_owned();
+            return Err(Fault { from: done.from(given, None), wanted: "another name".to_owned(), said });
+        }
+        Ok(Some(name))
     }
 
     /// Hands on every record with what it was made of.

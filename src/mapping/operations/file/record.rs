@@ -299,6 +299,15 @@ impl Part {
         }
     }
 
+    /// The first array of the body that it is made of.
+    pub(super) fn array(&self) -> Option<&str> {
+        match self {
+            Part::Each(array, _) => Some(array),
+            Part::Array(parts) => parts.iter().find_map(Part::array),
+            _ => None,
+        }
+    }
+
     /// Whether every element of the list that it is is a table.
     fn is_of_tables(&self) -> bool {
         match self {
