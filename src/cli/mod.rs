@@ -171,7 +171,12 @@ struct Context {
 impl Context {
     fn block_on(&self, command: impl Future<Output = Exit>) -> Exit {
         match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-            Ok(runtime) => runtime.block_on(command),
+            Ok(runtime) => {
+                let exit = runtime.block_on(command);
+                // A thread that waits for a share or server that does not answer is not waited for: it ends with the process.
+                runtime.shutdown_timeout(CLOSING);
+                exit
+            }
             Err(error) => {
                 output::fault(&format!("the runtime cannot start: {error}"));
                 Exit::Incomplete

@@ -134,6 +134,36 @@ fn a_disk_that_takes_nothing_leaves_nothing_half() {
     assert!(root("umount").arg(&outbox).status().unwrap().success());
 }
 
+/// A share that answers nothing any more does not keep a process from its end: the thread that waits for it ends with it.
+#[test]
+fn a_silent_share_does_not_keep_the_process() {
+    let site = site(FOLDERS, ORDERS);
+    let key = crate::operate::new_key(&site, "test", &["*"]);
+    let config = std::fs::read_to_string(site.path("tollbridge.toml")).unwrap();
+    site.write("tollbridge.toml", format!("{config}[server]\nshutdown_timeout = \"1s\"\n").as_bytes());
+    std::fs::create_dir(site.path("elsewhere")).unwrap();
+    let share = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/pickup/share.py");
+    let mounted = format!(
+        "python3 '{share}' elsewhere outbox mounted silent & \
+         until [ -e mounted ]; do kill -0 $! || exit 1; sleep 0.1; done; exec \"$@\""
+    );
+    let service = site.serve_by(&["unshare", "--map-root-user", "--mount", "sh", "-c", &mounted, "sh"]);
+    service.until(|| (service.admin("GET", "/health/ready").0 == 200).then_some(()));
+    let running = super::Running { service, site, key };
+    running.site.write("silent", b"");
+    assert_eq!(running.create_with("a", &[("Prefer", "respond-async")], BODY).status, 202);
+    let asked = || {
+        let metrics = running.service.admin("GET", "/metrics").1;
+        let is_busy =
+            |line: &str| line.starts_with("tollbridge_gate_in_flight{backend=\"erp\"") && line.ends_with(" 1");
+        metrics.lines().any(is_busy).then_some(())
+    };
+    running.service.until(asked);
+    running.service.signal("TERM");
+    running.service.wait();
+    std::fs::remove_file(running.site.path("silent")).unwrap();
+}
+
 /// However many ask, and whatever the gate lets through: each write is one file.
 #[test]
 fn many_at_once_are_one_file_each() {

@@ -21,13 +21,13 @@ struct Line {
 }
 
 /// A listener in front of a server; over when dropped.
-pub(super) struct Proxy {
-    pub(super) port: u16,
+pub(crate) struct Proxy {
+    pub(crate) port: u16,
     line: Arc<Line>,
 }
 
 impl Proxy {
-    pub(super) fn to(server: u16) -> Proxy {
+    pub(crate) fn to(server: u16) -> Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let line = Arc::new(Line::default());
@@ -47,20 +47,20 @@ impl Proxy {
         Proxy { port, line }
     }
 
-    pub(super) fn cut_after(&self, bytes: u64) {
+    pub(crate) fn cut_after(&self, bytes: u64) {
         self.line.cut_after.store(bytes, Ordering::Relaxed);
     }
 
-    pub(super) fn silent_after(&self, bytes: u64) {
+    pub(crate) fn silent_after(&self, bytes: u64) {
         self.line.silent_after.store(bytes, Ordering::Relaxed);
     }
 
-    pub(super) fn pause(&self, pause: Duration) {
+    pub(crate) fn pause(&self, pause: Duration) {
         self.line.pause.store(pause.as_millis() as u64, Ordering::Relaxed);
     }
 
     /// Bytes that came from the server since the last time this was asked.
-    pub(super) fn passed(&self) -> u64 {
+    pub(crate) fn passed(&self) -> u64 {
         self.line.passed.swap(0, Ordering::Relaxed)
     }
 }

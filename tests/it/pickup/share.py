@@ -2,7 +2,9 @@
 nothing to those who watch. What is in FOLDER shows in MOUNT, where files can be read and deleted; the file READY is written
 once it is mounted. Speaks the kernel's FUSE protocol (linux/fuse.h) itself; ends when it is unmounted.
 
-    share.py FOLDER MOUNT READY
+    share.py FOLDER MOUNT READY [SILENT]
+
+While there is a file SILENT it answers nothing.
 """
 import ctypes
 import errno
@@ -11,8 +13,10 @@ import signal
 import stat
 import struct
 import sys
+import time
 
-folder, mount, ready = sys.argv[1:]
+folder, mount, ready = sys.argv[1:4]
+silent = sys.argv[4] if len(sys.argv) > 4 else None
 LOOKUP, FORGET, GETATTR, UNLINK, OPEN, READ, STATFS = 1, 2, 3, 10, 14, 15, 17
 RELEASE, FLUSH, INIT, OPENDIR, READDIR, RELEASEDIR, ACCESS = 18, 25, 26, 27, 28, 29, 34
 INTERRUPT, BATCH_FORGET = 36, 42
@@ -94,6 +98,8 @@ while True:
     length, opcode, unique, node = struct.unpack_from("<IIQQ", request)
     if opcode in (FORGET, BATCH_FORGET, INTERRUPT):
         continue
+    while silent and os.path.exists(silent):
+        time.sleep(0.05)
     try:
         code, data = 0, answer(opcode, node, request[40:length])
     except OSError as error:
