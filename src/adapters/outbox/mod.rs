@@ -383,10 +383,7 @@ impl Outbox {
         }
         match shelf.older(FORGOTTEN) {
             Ok(names) => {
-                let mut names: Vec<String> = names.into_iter().filter(|name| is_ours(name)).collect();
-                // Receipts first, so that what is left of a handover never looks as if it were done.
-                names.sort_by_key(|name| !name.ends_with(RECEIPT));
-                for name in names {
+                for name in receipts_first(names.into_iter().filter(|name| is_ours(name)).collect()) {
                     let outbox = self.place();
                     tracing::warn!(outbox, file = name, "what was forgotten in an outbox's work folder goes");
                     if let Err(fault) = shelf.remove(&name) {
@@ -525,9 +522,14 @@ fn hold_back(shelf: &mut dyn Shelf, id: &str, receipt: &Receipt) -> Result<bool,
 
 /// Takes away what is left of a handover: the receipt first.
 fn take_away(shelf: &mut dyn Shelf, id: &str) -> Result<(), Fault> {
-    let mut names = shelf.named(&format!("{id}."))?;
+    let names = shelf.named(&format!("{id}."))?;
+    receipts_first(names).iter().try_for_each(|name| shelf.remove(name))
+}
+
+/// The order in which files are taken away: what is left of a handover never looks as if it were done.
+fn receipts_first(mut names: Vec<String>) -> Vec<String> {
     names.sort_by_key(|name| !name.ends_with(RECEIPT));
-    names.iter().try_for_each(|name| shelf.remove(name))
+    names
 }
 
 /// The name of a handover's receipt.

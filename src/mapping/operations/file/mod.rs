@@ -221,6 +221,11 @@ impl FileWrite {
         idempotency_key: &str,
         client: &str,
     ) -> Option<(OfCaller, String)> {
+        let mut names = std::iter::once(&self.name).chain(&self.done_file);
+        if !self.records.tells_of_caller() && !names.any(Text::tells_of_caller) {
+            // Most files say nothing of it: they are not made once more for that.
+            return None;
+        }
         match self.made(&operation.given(request, idempotency_key, SOME_ID, client)).err()? {
             Fault { from: Some(From::Caller(of)), wanted, .. } => Some((of, wanted)),
             _ => None,

@@ -179,6 +179,11 @@ impl Text {
         self.0.iter().any(|piece| matches!(piece, Piece::Place(Origin::OperationId)))
     }
 
+    /// Whether a place of the caller's stands in it.
+    pub(super) fn tells_of_caller(&self) -> bool {
+        self.0.iter().any(|piece| matches!(piece, Piece::Place(Origin::IdempotencyKey | Origin::Client)))
+    }
+
     /// What it is made of: each piece with where it came from, where a caller can do something about that.
     pub(super) fn pieces(&self, given: &Given<'_>, element: Element<'_>) -> Vec<(String, Option<From>)> {
         let of = values(given, element);
@@ -296,6 +301,18 @@ impl Part {
             Part::Constant(_) => None,
             Part::Value(origin) => from(origin, element),
             Part::Text(text) => text.from(given, element),
+        }
+    }
+
+    /// Whether a place of the caller's stands in it.
+    pub(super) fn tells_of_caller(&self) -> bool {
+        match self {
+            Part::Object(members) => members.iter().any(|(_, part)| part.tells_of_caller()),
+            Part::Array(parts) => parts.iter().any(Part::tells_of_caller),
+            Part::Each(_, item) => item.tells_of_caller(),
+            Part::Constant(_) => false,
+            Part::Value(origin) => matches!(origin, Origin::IdempotencyKey | Origin::Client),
+            Part::Text(text) => text.tells_of_caller(),
         }
     }
 
