@@ -145,9 +145,17 @@ impl Open {
             Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
             done => return done,
         }
+        match self.has(shown)? {
+            false => renameat(work, name, &self.outbox, shown),
+            true => Err(Errno::EXIST),
+        }
+    }
+
+    /// Whether the outbox has an entry of this name.
+    fn has(&self, shown: &str) -> Result<bool, Errno> {
         match statat(&self.outbox, shown, AtFlags::SYMLINK_NOFOLLOW) {
-            Err(Errno::NOENT) => renameat(work, name, &self.outbox, shown),
-            Ok(_) => Err(Errno::EXIST),
+            Ok(_) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -251,11 +259,7 @@ impl Shelf for Open {
     }
 
     fn is_taken(&mut self, shown: &str) -> Result<bool, Fault> {
-        match statat(&self.outbox, shown, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(_) => Ok(true),
-            Err(Errno::NOENT) => Ok(false),
-            Err(error) => Err(refused(error)),
-        }
+        self.has(shown).map_err(refused)
     }
 
     fn settle(&mut self) -> Result<(), Fault> {

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{BODY, CONTENT, FOLDERS, ORDERS, running, site, start};
 use crate::facade::client::Answer;
+use crate::pickup::local::serve_with_share;
 use crate::pickup::sshd::root;
 use crate::site::Site;
 
@@ -141,13 +142,7 @@ fn a_silent_share_does_not_keep_the_process() {
     let key = crate::operate::new_key(&site, "test", &["*"]);
     let config = std::fs::read_to_string(site.path("tollbridge.toml")).unwrap();
     site.write("tollbridge.toml", format!("{config}[server]\nshutdown_timeout = \"1s\"\n").as_bytes());
-    std::fs::create_dir(site.path("elsewhere")).unwrap();
-    let share = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/pickup/share.py");
-    let mounted = format!(
-        "python3 '{share}' elsewhere outbox mounted silent & \
-         until [ -e mounted ]; do kill -0 $! || exit 1; sleep 0.1; done; exec \"$@\""
-    );
-    let service = site.serve_by(&["unshare", "--map-root-user", "--mount", "sh", "-c", &mounted, "sh"]);
+    let service = serve_with_share(&site, "outbox");
     service.until(|| (service.admin("GET", "/health/ready").0 == 200).then_some(()));
     let running = super::Running { service, site, key };
     running.site.write("silent", b"");

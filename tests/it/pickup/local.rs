@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::sshd::root;
 use super::{change, check, items, letters, site, staged, staging, sync};
-use crate::site::Site;
+use crate::site::{Service, Site};
 
 /// The backend of a local inbox, with more settings.
 fn local(more: &str) -> String {
@@ -229,6 +229,18 @@ fn an_inbox_that_cannot_be_watched_is_polled() {
     }
 }
 
+/// Starts the service where what is in the site's folder `elsewhere` is mounted on another of its folders as a share is; while
+/// there is a file `silent` it answers nothing.
+pub(crate) fn serve_with_share(site: &Site, mount: &str) -> Service {
+    fs::create_dir(site.path("elsewhere")).unwrap();
+    let share = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/pickup/share.py");
+    let mounted = format!(
+        "python3 '{share}' elsewhere {mount} mounted silent & \
+         until [ -e mounted ]; do kill -0 $! || exit 1; sleep 0.1; done; exec \"$@\""
+    );
+    site.serve_by(&["unshare", "--map-root-user", "--mount", "sh", "-c", &mounted, "sh"])
+}
+
 /// A share, whose files another machine writes, is looked at as often as `poll` says: the kernel has a watch for it, and
 /// tells nothing.
 #[test]
@@ -238,13 +250,7 @@ fn a_share_is_polled() {
     let watched = mapping.replace("backend = \"erp\"", "backend = \"erp\"\nschedule = \"watch\"");
     site.write("mappings/items.v1.toml", watched.as_bytes());
     let elsewhere = site.path("elsewhere");
-    fs::create_dir(&elsewhere).unwrap();
-    let share = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/pickup/share.py");
-    let mounted = format!(
-        "python3 '{share}' elsewhere inbox mounted & \
-         until [ -e mounted ]; do kill -0 $! || exit 1; sleep 0.1; done; exec \"$@\""
-    );
-    let service = site.serve_by(&["unshare", "--map-root-user", "--mount", "sh", "-c", &mounted, "sh"]);
+    let service = serve_with_share(&site, "inbox");
     service.until(|| (service.admin("GET", "/health/ready").0 == 200).then_some(()));
     for n in 1..4 {
         let started = Instant::now();

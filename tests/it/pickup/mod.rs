@@ -5,7 +5,7 @@ mod crowded;
 pub(crate) mod ftpd;
 mod ftps;
 mod kill;
-mod local;
+pub(crate) mod local;
 mod many;
 pub(crate) mod proxy;
 mod rules;
