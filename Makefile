@@ -54,7 +54,7 @@ test: setup-test ## install what is missing, then check format and lints, run ev
 	@cargo fmt --all --check
 	@cargo clippy --locked --all-targets -- -D warnings
 	@cargo test --locked --features kerberos -- --test-threads "$$(($$(nproc) * 3 / 2))"
-	@cargo clippy --locked --package tollbridge-model --all-targets -- -D warnings
+	@cargo clippy --locked --package tollbridge-model --package tollbridge-fuzz --all-targets -- -D warnings
 	@cargo test --locked --package tollbridge-model
 	@scripts/fuzz short
 

@@ -1,10 +1,8 @@
 //! Any text as a copybook: faults or a layout, and a layout reads any bytes. Text and bytes are parted by a NUL.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use tollbridge_fuzz::{LONGEST, compile, read_through};
+use crate::checks::{LONGEST, compile, read_through};
 
-fuzz_target!(|input: &[u8]| {
+pub(crate) fn run(input: &[u8]) {
     let (text, data) = input.split_at(input.iter().position(|byte| *byte == 0).unwrap_or(input.len()));
     let Ok(text) = std::str::from_utf8(text) else { return };
     let keys = "copybook = \"c\"\nencoding = \"cp037\"\nodo = \"variable\"";
@@ -14,4 +12,4 @@ fuzz_target!(|input: &[u8]| {
     if data.len() < LONGEST {
         read_through(&decoder, data);
     }
-});
+}

@@ -1,12 +1,10 @@
 //! Any bytes as a file of rows: whole, or as the rows behind a head that is sound.
-#![no_main]
 
 use std::sync::LazyLock;
 
-use libfuzzer_sys::fuzz_target;
+use crate::checks::{LONGEST, read_through};
 use tollbridge::decode::{Compression, Decoder, Format, Packing, rows};
 use tollbridge::diagnostic::Faults;
-use tollbridge_fuzz::{LONGEST, read_through};
 
 static ROWS: LazyLock<Decoder> = LazyLock::new(|| {
     let compiled = Format::Rows(rows::Settings::default()).compile(&|_| None, &Faults::new());
@@ -16,11 +14,11 @@ static ROWS: LazyLock<Decoder> = LazyLock::new(|| {
 
 const HEAD: &[u8] = br#"{"columns":[{"name":"A","kind":"integer","declared":"int","nullable":true},{"name":"B","kind":"text","max_chars":9,"declared":"char(9)","nullable":null},{"name":"C","kind":"decimal","precision":9,"scale":2,"declared":"","nullable":null},{"name":"D","kind":"float","declared":"","nullable":null},{"name":"E","kind":"bytes","max":null,"declared":"","nullable":null}]}"#;
 
-fuzz_target!(|input: &[u8]| {
+pub(crate) fn run(input: &[u8]) {
     let Some((choice, data)) = input.split_first().filter(|(_, data)| data.len() < LONGEST) else { return };
     if choice % 2 == 0 {
         return read_through(&ROWS, data);
     }
     let length = (HEAD.len() as u32).to_le_bytes();
     read_through(&ROWS, &[&b"TBROWS1\n"[..], &length, HEAD, data].concat());
-});
+}

@@ -1,8 +1,6 @@
 //! Any bytes in the framings of their own, and as several record types that nest: the first byte chooses.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use tollbridge_fuzz::{LONGEST, read_through, sound};
+use crate::checks::{LONGEST, read_through, sound};
 
 const COPYBOOK: &str = "
        01  HEAD-REC.
@@ -30,9 +28,9 @@ const FRAMINGS: &[&str] = &[
     "framing = \"header\"\nframe_header = { bytes = 3, offset = 1, size = 2 }",
 ];
 
-fuzz_target!(|input: &[u8]| {
+pub(crate) fn run(input: &[u8]) {
     let Some((choice, data)) = input.split_first().filter(|(_, data)| data.len() < LONGEST) else { return };
     let framing = FRAMINGS[usize::from(*choice) % FRAMINGS.len()];
     let keys = format!("copybook = \"c\"\nencoding = \"cp037\"\nodo = \"variable\"\n{framing}\n{NESTED}");
     read_through(&sound("cobol", keys, &[("c", COPYBOOK)]), data);
-});
+}

@@ -1,8 +1,6 @@
 //! Any bytes as an XML file.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use tollbridge_fuzz::{LONGEST, read_through, sound};
+use crate::checks::{LONGEST, read_through, sound};
 
 const LAYOUTS: &[&str] = &[
     "record_path = \"//r\"",
@@ -10,8 +8,8 @@ const LAYOUTS: &[&str] = &[
     "record_path = \"/o:a/*\"\nnamespaces = { o = \"urn:o\" }",
 ];
 
-fuzz_target!(|input: &[u8]| {
+pub(crate) fn run(input: &[u8]) {
     let Some((choice, data)) = input.split_first().filter(|(_, data)| data.len() < LONGEST) else { return };
     let keys = LAYOUTS[usize::from(*choice) % LAYOUTS.len()];
     read_through(&sound("xml", keys, &[]), data);
-});
+}

@@ -1,13 +1,11 @@
 //! Any bytes as a workbook.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use tollbridge_fuzz::{LONGEST, read_within, sound};
+use crate::checks::{LONGEST, read_within, sound};
 
 const LAYOUTS: &[&str] = &["", "header = false\nrange = \"B2:D9\"\nfill_merged = true"];
 
-fuzz_target!(|input: &[u8]| {
+pub(crate) fn run(input: &[u8]) {
     let Some((choice, data)) = input.split_first().filter(|(_, data)| data.len() < LONGEST) else { return };
     let keys = LAYOUTS[usize::from(*choice) % LAYOUTS.len()];
     read_within(&sound("excel", keys, &[]), data, u64::MAX);
-});
+}

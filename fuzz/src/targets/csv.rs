@@ -1,8 +1,6 @@
 //! Any bytes as CSV, in many dialects: the first byte chooses.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use tollbridge_fuzz::{LONGEST, read_through, sound};
+use crate::checks::{LONGEST, read_through, sound};
 
 const DIALECTS: &[&str] = &[
     "",
@@ -11,8 +9,8 @@ const DIALECTS: &[&str] = &[
     "quote = \"'\"\npreamble_lines = 2\nencoding = \"cp850\"",
 ];
 
-fuzz_target!(|input: &[u8]| {
+pub(crate) fn run(input: &[u8]) {
     let Some((choice, data)) = input.split_first().filter(|(_, data)| data.len() < LONGEST) else { return };
     let keys = DIALECTS[usize::from(*choice) % DIALECTS.len()];
     read_through(&sound("csv", keys, &[]), data);
-});
+}

@@ -1,14 +1,12 @@
 //! Any bytes as the answer of a SOAP service: as one record, by a path, strictly, as values that refer to one another, and
 //! as XML in a text.
-#![no_main]
 
 use std::cell::OnceCell;
 
-use libfuzzer_sys::fuzz_target;
+use crate::checks::{LONGEST, read_through};
 use tollbridge::decode::Decoder;
 use tollbridge::decode::soap::{Settings, Soap};
 use tollbridge::wsdl::{Choice, Fetched, Settings as Import, Web, import};
-use tollbridge_fuzz::{LONGEST, read_through};
 
 const WSDL: &str = include_str!("soap.wsdl");
 
@@ -44,7 +42,7 @@ fn decoders() -> Vec<Decoder> {
     ]
 }
 
-fuzz_target!(|input: &[u8]| {
+pub(crate) fn run(input: &[u8]) {
     thread_local! {
         static KNOWN: OnceCell<Vec<Decoder>> = const { OnceCell::new() };
     }
@@ -53,4 +51,4 @@ fuzz_target!(|input: &[u8]| {
         let decoders = known.get_or_init(decoders);
         read_through(&decoders[usize::from(*choice) % decoders.len()], data);
     });
-});
+}

@@ -1,8 +1,6 @@
 //! Any JSON as a record: it is refused, or what is written reads back.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use tollbridge_fuzz::{LONGEST, sound, write_and_read};
+use crate::checks::{LONGEST, sound, write_and_read};
 
 const COPYBOOK: &str = "
        01  REC.
@@ -23,9 +21,9 @@ const LAYOUTS: &[(&str, &str)] = &[
     ("xml", "record_path = \"/a/b\""),
 ];
 
-fuzz_target!(|input: &[u8]| {
+pub(crate) fn run(input: &[u8]) {
     let Some((choice, data)) = input.split_first().filter(|(_, data)| data.len() < LONGEST) else { return };
     let Ok(text) = std::str::from_utf8(data) else { return };
     let (kind, keys) = LAYOUTS[usize::from(*choice) % LAYOUTS.len()];
     write_and_read(&sound(kind, keys, &[("c", COPYBOOK)]), text);
-});
+}

@@ -1,8 +1,6 @@
 //! Any bytes as text in fixed columns: the first byte chooses the layout.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use tollbridge_fuzz::{LONGEST, read_through, sound};
+use crate::checks::{LONGEST, read_through, sound};
 
 const LAYOUTS: &[&str] = &[
     "fields = [{ name = \"a\", start = 1, length = 3 }, { name = \"b\", start = 4, length = 2 }]",
@@ -12,8 +10,8 @@ const LAYOUTS: &[&str] = &[
 
 const SPEC: &str = "kind,1,1\nname,2,4\nfiller,6,3\namount,6,5\n";
 
-fuzz_target!(|input: &[u8]| {
+pub(crate) fn run(input: &[u8]) {
     let Some((choice, data)) = input.split_first().filter(|(_, data)| data.len() < LONGEST) else { return };
     let keys = LAYOUTS[usize::from(*choice) % LAYOUTS.len()];
     read_through(&sound("fixed_width", keys, &[("s", SPEC)]), data);
-});
+}

@@ -12,10 +12,10 @@ use tollbridge::decode::{Blank, Compression, Decoder, Format, Item, Json, JsonOp
 use tollbridge::diagnostic::{Faults, SourceText, Table, parse};
 
 /// Longer inputs find nothing that shorter ones do not, and take longer.
-pub const LONGEST: usize = 1 << 16;
+pub(crate) const LONGEST: usize = 1 << 16;
 
 /// The layout that `[source.<kind>]` with these keys means. Files that it names are looked up in `texts`.
-pub fn compile(kind: &str, keys: &str, texts: &[(&str, &str)]) -> Option<Decoder> {
+pub(crate) fn compile(kind: &str, keys: &str, texts: &[(&str, &str)]) -> Option<Decoder> {
     let faults = Faults::new();
     let source = SourceText::new(Path::new("fuzz.toml"), format!("files = \"*\"\n{keys}"));
     let root = parse(&source, &faults);
@@ -44,7 +44,7 @@ fn unpacking(kind: &str) -> Compression {
 }
 
 /// As [`compile`] for layouts that are known to be sound, compiled once.
-pub fn sound(kind: &str, keys: impl Into<String>, texts: &[(&str, &str)]) -> Arc<Decoder> {
+pub(crate) fn sound(kind: &str, keys: impl Into<String>, texts: &[(&str, &str)]) -> Arc<Decoder> {
     thread_local! {
         static KNOWN: RefCell<HashMap<String, Arc<Decoder>>> = RefCell::default();
     }
@@ -68,12 +68,12 @@ enum Read {
 }
 
 /// Reads everything, and once more from a place in the middle.
-pub fn read_through(decoder: &Decoder, data: &[u8]) {
+pub(crate) fn read_through(decoder: &Decoder, data: &[u8]) {
     read_within(decoder, data, data.len() as u64);
 }
 
 /// As [`read_through`], where positions count up to `end`.
-pub fn read_within(decoder: &Decoder, data: &[u8], end: u64) {
+pub(crate) fn read_within(decoder: &Decoder, data: &[u8], end: u64) {
     let mut points = Vec::new();
     let all = read(decoder, data, Resume::default(), end, &mut points);
     let Some(at) = data.len().checked_rem(points.len()) else { return };
@@ -82,7 +82,7 @@ pub fn read_within(decoder: &Decoder, data: &[u8], end: u64) {
 }
 
 /// Writes one record, unless it is refused, and reads it back.
-pub fn write_and_read(decoder: &Decoder, text: &str) {
+pub(crate) fn write_and_read(decoder: &Decoder, text: &str) {
     let Ok(value) = Json::parse(text) else { return };
     let Some(mut encoder) = decoder.encoder() else { return };
     let mut written = Vec::new();

@@ -1,8 +1,6 @@
 //! Any bytes under a copybook with every kind of item, in every framing: the first byte chooses.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use tollbridge_fuzz::{LONGEST, read_through, sound};
+use crate::checks::{LONGEST, read_through, sound};
 
 const COPYBOOK: &str = "
        01  REC.
@@ -39,8 +37,8 @@ const LAYOUTS: &[&str] = &[
     "copybook = \"c\"\nodo = \"variable\"\nencoding = \"cp037\"\nframing = \"auto\"",
 ];
 
-fuzz_target!(|input: &[u8]| {
+pub(crate) fn run(input: &[u8]) {
     let Some((choice, data)) = input.split_first().filter(|(_, data)| data.len() < LONGEST) else { return };
     let keys = LAYOUTS[usize::from(*choice) % LAYOUTS.len()];
     read_through(&sound("cobol", keys, &[("c", COPYBOOK)]), data);
-});
+}
