@@ -277,7 +277,8 @@ impl Bulk {
                 },
                 Next::TooLong => {
                     let detail = format!("the line is longer than {} bytes", lines.most);
-                    (self.refused(number, None, Reason::BodyTooLarge.because(detail)).await, false)
+                    let hint = "the operator sets the limit of a line with `[server] max_body`";
+                    (self.refused(number, None, Reason::BodyTooLarge.because(detail).hint(hint)).await, false)
                 }
                 Next::Late => {
                     let detail = format!("no line came for {} seconds", lines.within.as_secs_f32());

@@ -3,6 +3,10 @@
 //! A cursor holds the sort values and key of the last row it was given for. Its seal (HMAC-SHA-256, half of it)
 //! covers them together with the resource, the filters, the order and its fields' types, so a cursor that was changed or belongs to
 //! another question is refused. It is stateless: it works after a restart and never expires.
+//!
+//! What it holds is nobody's to read: where a live list ends for now is told by the key of the last row that the database gave,
+//! which may be one that the caller does not see. So the values are veiled by a stream that is made of the seal (RFC 5297 has
+//! the construction: the seal is a function of all that is veiled, so no stream is used for two texts).
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,7 +18,10 @@ use crate::mapping::{Exposure, FieldType};
 use crate::staging::{Comparison, Condition, Filter, ListQuery, Scalar};
 
 /// The first byte, so that the form can change.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+
+/// The first byte of cursors that anybody could read. Those that are out there stay good.
+const OPEN: u8 = 1;
 
 /// Bytes of the seal.
 const SEAL_LENGTH: usize = 16;
@@ -39,8 +46,22 @@ impl Seal {
         let mut bytes = vec![VERSION];
         after.iter().for_each(|value| write_scalar(value, &mut bytes));
         let seal = self.mac(of, query, &bytes).finalize().into_bytes();
-        bytes.extend_from_slice(&seal[..SEAL_LENGTH]);
+        let seal = &seal[..SEAL_LENGTH];
+        self.veil(seal, &mut bytes);
+        bytes.extend_from_slice(seal);
         URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// Veils all but the version, or takes the veil off again.
+    fn veil(&self, seal: &[u8], bytes: &mut [u8]) {
+        let values = bytes.get_mut(1..).unwrap_or_default();
+        for (number, part) in (0u64..).zip(values.chunks_mut(32)) {
+            let mut mac = self.keyed.clone();
+            mac.update(b"tollbridge cursor veil\0");
+            mac.update(seal);
+            mac.update(&number.to_le_bytes());
+            part.iter_mut().zip(mac.finalize().into_bytes()).for_each(|(byte, veil)| *byte ^= veil);
+        }
     }
 
     /// The seal over a place in the feed of a resource. It begins unlike that of a list.
@@ -60,13 +81,17 @@ impl Seal {
                 .because("`cursor` was not given for this question, or was changed on its way")
                 .hint("follow `page.next` of the answer as it is, or begin again without `cursor`")
         };
-        let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| foreign())?;
-        let Some((values, seal)) = bytes.len().checked_sub(SEAL_LENGTH).and_then(|end| bytes.split_at_checked(end))
-        else {
+        let mut bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| foreign())?;
+        let end = bytes.len().checked_sub(SEAL_LENGTH);
+        let Some((values, seal)) = end.and_then(|end| bytes.split_at_mut_checked(end)) else {
             return Err(foreign());
         };
+        if values.first() == Some(&VERSION) {
+            self.veil(seal, values);
+        }
         self.mac(of, query, values).verify_truncated_left(seal).map_err(|_| foreign())?;
-        let mut rest = values.strip_prefix(&[VERSION]).ok_or_else(foreign)?;
+        let (_, mut rest) =
+            values.split_first().filter(|(form, _)| matches!(**form, VERSION | OPEN)).ok_or_else(foreign)?;
         let mut after = Vec::with_capacity(query.sort.len() + 1);
         while !rest.is_empty() {
             after.push(read_scalar(&mut rest).ok_or_else(foreign)?);
@@ -207,6 +232,9 @@ mod tests {
     use crate::facade::catalog::tests::exposure;
     use crate::mapping::{Exposure, FieldType};
     use crate::staging::{Comparison, Condition, Filter, ListQuery, Scalar, SortKey};
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use hmac::Mac;
     use proptest::prelude::*;
 
     fn orders() -> Exposure {
@@ -250,6 +278,27 @@ mod tests {
         check(&seal, &orders(), &bounded, false);
         // The limit may change from page to page.
         check(&seal, &orders(), &ListQuery { limit: 5, ..question("open", true) }, true);
+    }
+
+    #[test]
+    fn what_it_holds_is_nobodys_to_read_and_those_from_before_stay_good() {
+        let (seal, question) = (Seal::new([7; 32]), question("open", true));
+        let long = "K".repeat(100);
+        let row = vec![Scalar::Number(12.5), Scalar::Text(long.clone())];
+        let cursor = seal.close(&orders(), &question, &row);
+        let bytes = URL_SAFE_NO_PAD.decode(&cursor).unwrap();
+        assert!(!bytes.windows(4).any(|bytes| bytes == b"KKKK"), "{cursor}");
+        // No part of the veil is that of another part, or of another cursor.
+        let other = seal.close(&orders(), &question, &[Scalar::Number(12.25), Scalar::Text(long)]);
+        let other = URL_SAFE_NO_PAD.decode(other).unwrap();
+        assert!(bytes[33..65] != bytes[65..97] && bytes[33..65] != other[33..65]);
+        assert_eq!(seal.open(&orders(), &question, &cursor).unwrap(), row);
+        // As it was made before: the same, and not veiled.
+        let mut open = vec![super::OPEN];
+        row.iter().for_each(|value| super::write_scalar(value, &mut open));
+        let mac = seal.mac(&orders(), &question, &open).finalize().into_bytes();
+        open.extend_from_slice(&mac[..super::SEAL_LENGTH]);
+        assert_eq!(seal.open(&orders(), &question, &URL_SAFE_NO_PAD.encode(open)).unwrap(), row);
     }
 
     #[test]

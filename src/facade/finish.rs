@@ -24,6 +24,7 @@ use hyper::{Method, StatusCode};
 
 use super::coding::{self, Coding};
 use super::compress::{self, Compressed};
+use super::spare::{ForEverybody, Spare};
 use super::{conditional, retire};
 use crate::http::{Cors, Problem};
 
@@ -36,7 +37,11 @@ const AT_ONCE: u64 = 256 * 1024;
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Finishes an answer. Conditions count where without them it would be a good one, in the order of RFC 9110 section 13.2.2.
-pub(super) async fn finish(request: &Parts, cors: Option<&Cors>, mut response: Response) -> Result<Response, Problem> {
+pub(super) async fn finish(
+    request: &Parts,
+    (cors, spare): (Option<&Cors>, &Spare),
+    mut response: Response,
+) -> Result<Response, Problem> {
     let reads = request.method == Method::GET || request.method == Method::HEAD;
     if !reads || response.status() != StatusCode::OK {
         return Ok(response);
@@ -47,7 +52,8 @@ pub(super) async fn finish(request: &Parts, cors: Option<&Cors>, mut response: R
         response.headers_mut().insert(VARY, HeaderValue::from_static("Accept-Encoding"));
     }
     let coding = coding_of(request, cors, &response);
-    if let (Some(coding), Some(tag)) = (coding, response.headers().get(ETAG)) {
+    let plain = response.headers().get(ETAG).cloned();
+    if let (Some(coding), Some(tag)) = (coding, &plain) {
         let tag = conditional::in_coding(tag, coding);
         response.headers_mut().insert(ETAG, tag);
     }
@@ -60,10 +66,17 @@ pub(super) async fn finish(request: &Parts, cors: Option<&Cors>, mut response: R
         }
         return Ok(response);
     }
-    Ok(match coding {
-        Some(coding) => code(response, coding).await,
-        None => response,
-    })
+    let is_spared = coding.is_some() && (response.extensions().get::<ForEverybody>().is_none() || spare.take());
+    match coding {
+        Some(coding) if is_spared => Ok(code(response, coding).await),
+        Some(_) => {
+            if let Some(tag) = plain {
+                response.headers_mut().insert(ETAG, tag);
+            }
+            Ok(response)
+        }
+        None => Ok(response),
+    }
 }
 
 /// The coding for an answer.

@@ -37,16 +37,14 @@ pub(super) async fn answer(
     let ask = Ask { place: caller.client.at_gate(), patience: wait };
     let wish = cache_control::wish(&request.headers);
     let asked = Instant::now();
-    let read = facade.live.read(&published.exposure.id, &key, &ask, wish).await;
-    let reading = match read {
+    let id = &published.exposure.id;
+    let read = facade.live.read(id, &key, (&ask, wish), |document| sight.shows(document)).await;
+    let reading = match read.map_err(|error| as_seen((published, sight), error)) {
         Ok(reading) => reading,
         Err(LiveError::NoRecord { other: None }) if published.exposure.keeps_records() => {
             return Err(applied(record::absent(facade, published, sight, &key).await, wait));
         }
-        Err(error) => {
-            let error = as_seen((published, sight), error);
-            return Err(applied(problem(published, &key, error, asked.elapsed()), wait));
-        }
+        Err(error) => return Err(applied(problem(published, &key, error, asked.elapsed()), wait)),
     };
 
     let content = match &reading {
@@ -176,12 +174,14 @@ pub(super) fn of_fault(fault: &ServiceFault, detail: String) -> Problem {
 const PASSES: u32 = 5;
 
 /// An error without what the caller may not see: values of a record that could not be read, and keys of others. Whoever sees
-/// some records only hears of one that cannot be judged that it is not there.
+/// some records only hears of one that cannot be judged that it is not there, and of one that is not there no more than of
+/// one out of sight: not in which words the backend has said so.
 pub(super) fn as_seen((published, sight): (&Published, &Sight), error: LiveError) -> LiveError {
     match error {
         LiveError::Rejected(_) | LiveError::NoRecord { .. } if !sight.only.is_empty() => {
             LiveError::NoRecord { other: None }
         }
+        error if !sight.only.is_empty() && error.is_absence() => LiveError::NoRecord { other: None },
         LiveError::Rejected(mut reject) if published.mask.is_some() => {
             reject.field = None;
             reject.expected = "what the mapping says".to_owned();
@@ -239,6 +239,10 @@ fn without_timing(published: &Published, key: &str, error: LiveError) -> Problem
         }
         LiveError::NotAsked { .. } => {
             let hint = "it can be asked for by its value as it stands, and by `ne`, `in`, `nin` and `null`";
+            Reason::UnknownParameter.because(sentence).hint(hint)
+        }
+        LiveError::NotCompared { .. } => {
+            let hint = "ask without it, and choose among the records that come";
             Reason::UnknownParameter.because(sentence).hint(hint)
         }
         LiveError::TooMany { .. } => Reason::InvalidParameter.because(sentence).hint("ask for fewer at a time"),

@@ -63,8 +63,8 @@ fn wanted(asked: &Asked) -> LiveQuery {
         [Scalar::Text(key)] => Some(key.clone()),
         _ => None,
     });
-    let filters = query.filters.iter().chain(&query.only).cloned().collect();
-    LiveQuery { filters, groups: query.groups.clone(), after, limit: query.limit }
+    let (filters, only) = (query.filters.clone(), query.only.clone());
+    LiveQuery { filters, groups: query.groups.clone(), only, after, limit: query.limit }
 }
 
 /// The fields of an answer that was read with this page.
@@ -93,7 +93,9 @@ async fn page(
     (asked, chosen): (Asked, &Chosen),
     question: &Question,
 ) -> Result<Response, Problem> {
-    let (published, began) = (view.published, Timestamp::now());
+    // In milliseconds, as of a staged list.
+    let now = Timestamp::now().as_millisecond();
+    let (published, began) = (view.published, Timestamp::from_millisecond(now).unwrap_or_default());
     let page = question.first(facade, view).await?;
     let next = page.next.as_ref().map(|key| {
         let cursor = facade.seal.close(&published.exposure, &asked.query, &[Scalar::Text(key.clone())]);

@@ -3,7 +3,7 @@
 
 use axum::body::Body;
 use axum::response::Response;
-use hyper::header::{ACCEPT, ALLOW, HeaderName, HeaderValue};
+use hyper::header::{ACCEPT, ACCEPT_ENCODING, ALLOW, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 
 use super::accept;
@@ -132,6 +132,10 @@ fn absent(published: &Published, route: &Route<'_>) -> Option<(String, String)> 
 /// A problem with a body's media type, with the media types that would do. Other problems are left as they are.
 pub(super) fn saying_what_is_taken(problem: Problem, method: &str, verb: Option<Verb>) -> Problem {
     match taken_by(method, verb).filter(|_| problem.reason() == Reason::UnsupportedMediaType) {
+        Some((name, value)) if value == ONE_OR_MANY && !problem.says(&ACCEPT_ENCODING) => {
+            let hint = "send one write as `application/json`, or many, a line for each, as `application/x-ndjson`";
+            problem.hint(hint).header(name, value)
+        }
         Some((name, value)) => problem.header(name, value),
         None => problem,
     }

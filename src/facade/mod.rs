@@ -43,6 +43,7 @@ mod retire;
 mod route;
 mod shape;
 mod sight;
+mod spare;
 mod stream;
 mod value;
 mod writable;
@@ -81,6 +82,7 @@ use openapi::About;
 use retire::Met;
 use route::{Route, RouteTable, Target};
 use sight::{Sight, View};
+use spare::{ForEverybody, Spare};
 
 pub use value::column_of;
 
@@ -132,6 +134,8 @@ pub struct Facade {
     seal: Arc<Seal>,
     veil: Veil,
     edge: Edge,
+    /// What coding the description may cost.
+    spare: Spare,
     routes: RouteTable,
     hub: Arc<changes::Hub>,
     closing: CancellationToken,
@@ -159,6 +163,7 @@ impl Facade {
             seal: Arc::new(Seal::new(setup.cursor_secret)),
             veil: Veil::new(setup.cursor_secret),
             edge: Edge::new(Limits::from(&setup.server), hosts, setup.clients),
+            spare: Spare::new(),
             routes: RouteTable::new(&setup.metrics),
             metrics: setup.metrics,
             health: setup.health,
@@ -223,13 +228,15 @@ impl Facade {
         if let Meant::Options(response) = methods::meant(catalog, None, route, &request.method)? {
             return Ok(response);
         }
-        match route {
-            Route::Live => Ok(self.health.live().map(Body::from)),
-            Route::Ready => Ok(self.health.ready().await.map(Body::from)),
-            Route::Docs => Ok(docs::answer(catalog, request)),
-            Route::OpenApi => openapi::answer(catalog, request),
-            _ => Err(catalog.no_such_path()),
-        }
+        let mut response = match route {
+            Route::Live => self.health.live().map(Body::from),
+            Route::Ready => self.health.ready().await.map(Body::from),
+            Route::Docs => docs::answer(catalog, request),
+            Route::OpenApi => openapi::answer(catalog, request)?,
+            _ => return Err(catalog.no_such_path()),
+        };
+        response.extensions_mut().insert(ForEverybody);
+        Ok(response)
     }
 
     /// The way of a request to what is there whatever is published, for those who are known.
@@ -370,7 +377,7 @@ async fn answer(facade: Arc<Facade>, request: Request<Body>) -> Response {
     let cors = facade.server.cors.as_ref();
     let answered = pin!(async {
         let response = facade.handle((&request, body), route, &visitor).await?;
-        finish::finish(&request, cors, response).await
+        finish::finish(&request, (cors, &facade.spare), response).await
     });
     let mut response = facade.edge.run(&request, metrics, &visitor, answered).await;
     if let Some(cors) = cors {

@@ -43,10 +43,21 @@ pub(super) fn applied_wait(wait: Duration) -> HeaderValue {
 }
 
 impl Preference {
+    /// How long an answer is waited for before it is told that it goes on. Both together mean: so long, and then at once
+    /// (RFC 7240 section 4.3).
+    pub(super) fn waits_for_answer(&self, most: Duration) -> Duration {
+        match (self.wait, self.is_async) {
+            (Some(wait), _) => wait.min(most),
+            (None, true) => Duration::ZERO,
+            (None, false) => most,
+        }
+    }
+
     /// What was honoured, where something was.
     pub(super) fn applied(&self) -> Option<HeaderValue> {
         match (self.is_async, self.wait) {
-            (true, _) => Some(HeaderValue::from_static("respond-async")),
+            (true, None) => Some(HeaderValue::from_static("respond-async")),
+            (true, Some(wait)) => HeaderValue::from_str(&format!("respond-async, wait={}", wait.as_secs())).ok(),
             (false, Some(wait)) => Some(applied_wait(wait)),
             (false, None) => None,
         }

@@ -50,7 +50,8 @@ async fn is_seen(
     }
     let ask = Ask { place: caller.client.at_gate(), patience: None };
     let asked = Instant::now();
-    let read = live.read(id, key, &ask, Wish::default()).await.map_err(|error| {
+    let read = live.read(id, key, (&ask, Wish::default()), |document| sight.shows(document)).await;
+    let read = read.map_err(|error| {
         let seen = published.seen_by(caller);
         let error = live::as_seen((seen.as_deref().unwrap_or(published), sight), error);
         live::problem(published, key, error, asked.elapsed())

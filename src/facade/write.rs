@@ -54,15 +54,15 @@ pub(super) async fn answer(
     let published = seen.as_deref().unwrap_or(published);
     let preference = prefer::of(&request.headers);
     let most = facade.server.request_timeout.mul_f64(SHARE_OF_TIMEOUT);
-    let wait = match preference.is_async {
-        true => Duration::ZERO,
-        false => preference.wait.unwrap_or(most).min(most),
-    };
+    let wait = preference.waits_for_answer(most);
     let condition = conditional::condition(&request.headers)?.of_view(published.view.as_deref());
     check_match(exposed, &condition)?;
     let body = facade.edge.read_text(request, body).await;
-    let body =
-        body.map_err(|problem| methods::saying_what_is_taken(problem, request.method.as_str(), Some(exposed.verb)))?;
+    let body = body.map_err(|problem| match (problem.reason(), &exposed.body) {
+        // Of no other type it would be taken either.
+        (Reason::UnsupportedMediaType, None) => Reason::MalformedBody.because(TAKES_NO_BODY).hint(SEND_NONE),
+        _ => methods::saying_what_is_taken(problem, request.method.as_str(), Some(exposed.verb)),
+    })?;
     if !sight.only.is_empty() {
         let (id, by) = (&published.exposure.id, (&*caller.name, &*caller.principal));
         let known = facade.operate.is_known(by, (id, &exposed.name), &idempotency_key).await;
@@ -172,6 +172,13 @@ pub(super) fn check_key(key: &str) -> Result<(), Problem> {
     }
 }
 
+const TAKES_NO_BODY: &str = "a body was sent, and this write takes none";
+const SEND_NONE: &str = "send it without a body; which record is meant, the path says";
+
+/// What helps whoever means a record that is another by now.
+const READ_AGAIN: &str =
+    "read the record again, and send the `ETag` that it has then as `If-Match`, if the write is still meant";
+
 /// What helps with either of them.
 const HOW_TO_SEND: &str =
     "send `Idempotency-Key: \"KEY\"` with a new UUID for each write, and the same one when the write is sent again";
@@ -189,7 +196,8 @@ fn unquoted(rest: &str) -> Option<String> {
     let (mut key, mut chars) = (String::new(), rest.chars());
     loop {
         match chars.next()? {
-            '"' => return chars.next().is_none().then_some(key),
+            // Parameters may follow (section 3.1.2); none is known of a key, so they mean nothing.
+            '"' => return chars.next().is_none_or(|next| next == ';').then_some(key),
             '\\' => key.push(chars.next().filter(|c| matches!(c, '"' | '\\'))?),
             other => key.push(other),
         }
@@ -227,6 +235,10 @@ pub(super) fn failed(operation: &Operation) -> Problem {
     if let Some(cause) = failure.cause {
         problem = problem.caused_by(cause);
     }
+    problem = match failure.why.as_str() {
+        "condition" if failure.kind == FailureKind::Condition => problem.hint(READ_AGAIN),
+        _ => problem,
+    };
     problem = problem.why_of(failure.why);
     match (failure.kind, failure.retry_after_ms) {
         (FailureKind::Gate | FailureKind::Unavailable | FailureKind::Timeout, Some(wait)) => {
@@ -270,7 +282,7 @@ fn problem(published: &Published, key: Option<&str>, error: OperateError) -> Pro
             let at = BodyFault { pointer: fragment(fault.pointer()), detail: fault.to_string() };
             Reason::MalformedBody.because(format!("the body is no JSON: {fault}")).errors(vec![at])
         }
-        OperateError::NoBody => Reason::MalformedBody.because("a body was sent, and this write takes none"),
+        OperateError::NoBody => Reason::MalformedBody.because(TAKES_NO_BODY).hint(SEND_NONE),
         OperateError::NoRecord => record::no_such_record(published, key.unwrap_or_default()),
         OperateError::Invalid(faults) => {
             let detail = match faults.len() {

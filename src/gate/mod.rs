@@ -384,7 +384,7 @@ impl Gate {
         let now = self.now();
         let Held { slot, share, note } = held;
         if let Some(slot) = slot {
-            self.give_back(slot, end, now);
+            self.give_back(slot, grant.lane, end, now);
         }
         if let Some(share) = share.filter(|_| matches!(end, End::Lost | End::Unseen)) {
             let settle = self.state.lock().config.settle;

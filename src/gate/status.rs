@@ -90,11 +90,14 @@ impl Gate {
         self.look_at_cap();
         self.pump();
         let now = self.now();
-        let elsewhere = self.by_process(&self.elsewhere(now), now);
-        // Behind the look at the others: it may have found that one has died.
-        let held_back = self.slots.as_ref().map_or(0, |slots| slots.lock().held_back(self.machine_time(now)).count);
+        let census = self.census(now);
+        let elsewhere = census.as_ref().map_or_else(Vec::new, |census| self.by_process(&census.elsewhere, now));
         let trouble = self.trouble();
         let state = self.state.lock();
+        // Who was let through and has no place yet among those that processes share waits for it.
+        let calls = census.as_ref().map_or_else(|| state.core.calls(), |census| census.calls);
+        let active = state.core.in_time(calls);
+        let overdue = calls.iter().sum::<usize>().saturating_sub(active.iter().sum());
         Status {
             backend: self.backend.clone(),
             max_in_flight: state.core.hard_cap(),
@@ -103,11 +106,11 @@ impl Gate {
             adaptive_limit: state.core.adaptive_limit(),
             limit: state.core.limit(),
             hours: state.hours.clone(),
-            active: state.core.active(),
+            active,
             elsewhere,
             // Our own stand in the files as well.
-            lingering: state.core.lingering().max(held_back) + state.core.overdue(),
-            queued: state.core.queued(),
+            lingering: census.map_or_else(|| state.core.lingering(), |census| census.held_back) + overdue,
+            queued: state.core.queued(calls),
             queue: state.config.queue,
             breaker: state.core.breaker(),
             service_time: state.core.service_time(),

@@ -8,8 +8,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
 use super::core::{End, Moment};
-use super::slots::Taken;
-use super::slots::{Key, MachineTime, Slot, Slots, TEND, Term};
+use super::slots::{Census, Key, MachineTime, Slot, Slots, TEND, Term};
 use super::trouble::Lack;
 use super::{Gate, Lane, Permit, Refused};
 
@@ -50,7 +49,9 @@ impl Gate {
             let term = Term { longest: wanted.longest, settle };
             let (taken, cap) = {
                 let mut slots = slots.lock();
-                (slots.take(cap, term, wanted.key, self.machine_time(now)), slots.cap())
+                let taken = slots.take(cap, term, wanted.key, self.machine_time(now));
+                slots.calls[permit.lane().index()] += usize::from(matches!(taken, Ok(Some(_))));
+                (taken, slots.cap())
             };
             self.heed(cap);
             match taken {
@@ -113,11 +114,11 @@ impl Gate {
         }
     }
 
-    /// The places that other processes have.
-    pub(super) fn elsewhere(&self, now: Moment) -> Vec<Taken> {
+    /// How the places stand that are shared with other processes; `None` where none are.
+    pub(super) fn census(&self, now: Moment) -> Option<Census> {
         let settle = self.settle();
-        let Some(slots) = &self.slots else { return Vec::new() };
-        slots.lock().elsewhere(settle, self.machine_time(now))
+        let slots = self.slots.as_ref()?;
+        Some(slots.lock().census(settle, self.machine_time(now)))
     }
 
     /// Looks whether the places can be had again, where they could not: also when nobody calls.
@@ -231,13 +232,14 @@ impl Gate {
     }
 
     /// Gives the place back that all processes see.
-    pub(super) fn give_back(self: &Arc<Self>, slot: Slot, end: End, now: Moment) {
+    pub(super) fn give_back(self: &Arc<Self>, slot: Slot, lane: Lane, end: End, now: Moment) {
         let Some(slots) = &self.slots else { return };
         let is_open = matches!(end, End::Lost | End::Unseen);
         let lingers = is_open.then(|| self.settle());
         let time = self.machine_time(now);
         let given_back = {
             let mut slots = slots.lock();
+            slots.calls[lane.index()] = slots.calls[lane.index()].saturating_sub(1);
             let given_back = slots.give_back(slot, lingers, time);
             if matches!(given_back, Ok(true)) { self.tend(&mut slots, time) } else { given_back.map(|_| ()) }
         };

@@ -71,8 +71,18 @@ impl Health {
         answer(StatusCode::OK, &json!({ "status": "alive" }))
     }
 
-    /// `/health/ready`: 200 or 503, with each part's finding.
+    /// `/health/ready`: 200 or 503, with each part's finding, as everybody may know it.
     pub async fn ready(&self) -> Response<Vec<u8>> {
+        self.readiness(|_| "lacks something that calls to backends take; `tollbridge gate list` says what".to_owned())
+            .await
+    }
+
+    /// The same for operators: what this machine lacks is told with the names of backends, hosts and folders.
+    pub async fn ready_in_full(&self) -> Response<Vec<u8>> {
+        self.readiness(|lacks| lacks.join("\n")).await
+    }
+
+    async fn readiness(&self, told: fn(&[String]) -> String) -> Response<Vec<u8>> {
         let staging = match timeout(PING_WITHIN, self.staging.ping()).await {
             Ok(Ok(())) => part(true, "answers"),
             Ok(Err(fault)) => {
@@ -94,7 +104,7 @@ impl Health {
         };
         let machine = match (self.lacks)() {
             lacks if lacks.is_empty() => part(true, "has what calls to backends take"),
-            lacks => part(false, &lacks.join("\n")),
+            lacks => part(false, &told(&lacks)),
         };
         let ready = [&staging, &catalog, &process, &machine].iter().all(|part| part["ok"] == true);
         let (status, word) =

@@ -340,6 +340,11 @@ impl Problem {
         }
     }
 
+    /// Whether its answer says something in this field.
+    pub fn says(&self, name: &HeaderName) -> bool {
+        self.0.headers.iter().any(|(said, _)| said == name)
+    }
+
     /// Adds a header field.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Problem {

@@ -152,6 +152,14 @@ impl Preset {
         matches
     }
 
+    /// The words and numbers that are null in a text, where the field does not say itself what is.
+    pub(super) fn empty_words(&self, value_type: Type) -> (&'static [&'static str], &'static [i64]) {
+        match value_type {
+            Type::Date | Type::Datetime => (self.empty_texts, self.empty_numbers),
+            _ => (&[], &[]),
+        }
+    }
+
     /// Whether a blank is null where neither the field nor its other rules say what it is.
     pub(super) fn blank_is_null(&self, value_type: Type) -> bool {
         self.empty_text_is_null || !matches!(value_type, Type::String | Type::Any)

@@ -159,6 +159,13 @@ impl Dialect {
         "?".to_owned()
     }
 
+    /// Whether a text that is compared with a number is made one, as far as is known. Others compare letter by letter, or not
+    /// at all.
+    pub fn makes_numbers_of_texts(self) -> bool {
+        use Dialect::{Db2, Firebird, Informix, MySql, Oracle, SqlServer};
+        matches!(self, SqlServer | MySql | Oracle | Db2 | Informix | Firebird)
+    }
+
     /// A name in quotes, so that it is taken as it is.
     pub fn quoted(self, name: &str) -> String {
         match self {

@@ -41,6 +41,10 @@ pub(super) fn headers() -> Value {
         ),
         "Location": text("Of the new record, or of the status of a write"),
         "Idempotent-Replayed": like("The answer was there before", "^true$", "true"),
+        "Accept": text("Which media types a body may have"),
+        "Accept-Encoding": text("That it is the body's content coding which is not taken: bodies are sent plain"),
+        "Accept-Patch": text("RFC 5789: which media types a body may have"),
+        "Accept-Post": text("Which media types a body may have"),
         "Allow": text("Which methods there are"),
         "Deprecation": like("RFC 9745: since when this version should not be used any more", "^@-?[0-9]+$", "@1796083200"),
         "Sunset": text("RFC 8594: when this version stops answering"),
@@ -168,17 +172,22 @@ pub(super) fn responses() -> Value {
 /// The problems of a status.
 fn problem(status: u16, more: &[&str]) -> Value {
     let reasons = || Reason::ALL.iter().filter(|reason| reason.status().as_u16() == status);
-    let mut headers = Map::from_iter([reference("X-Request-Id")]);
-    headers.extend(more.iter().map(|name| reference(name)));
-    match status {
-        401 | 403 => headers.extend([reference("WWW-Authenticate")]),
-        405 => headers.extend([reference("Allow")]),
-        409 => headers.extend(["Location", "Retry-After"].map(reference)),
-        429 => headers.extend(["Retry-After", "RateLimit", "RateLimit-Policy"].map(reference)),
-        503 => headers.extend(["Retry-After", "Server-Timing"].map(reference)),
-        504 => headers.extend(["Retry-After", "Server-Timing", "Location"].map(reference)),
-        _ => {}
-    }
+    let own: &[&str] = match status {
+        401 | 403 => &["WWW-Authenticate"],
+        404 => &["Idempotent-Replayed", "Link", "Preference-Applied", "Server-Timing"],
+        405 => &["Allow"],
+        409 => &["Idempotent-Replayed", "Link", "Location", "Retry-After", "Server-Timing"],
+        412 => &["ETag", "Idempotent-Replayed", "Link", "Server-Timing"],
+        415 => &["Accept", "Accept-Encoding", "Accept-Patch", "Accept-Post"],
+        422 => &["Idempotent-Replayed", "Link", "Server-Timing"],
+        429 => &["Retry-After"],
+        502 => &["Link", "Preference-Applied", "Server-Timing"],
+        503 => &["Link", "Preference-Applied", "Retry-After", "Server-Timing"],
+        504 => &["Link", "Location", "Preference-Applied", "Retry-After", "Server-Timing"],
+        _ => &[],
+    };
+    let names = ["X-Request-Id", "Cache-Control"].iter().chain(&RATE_HEADERS).chain(more).chain(own);
+    let headers: Map<String, Value> = names.map(|name| reference(name)).collect();
     let mut lines: Vec<String> =
         reasons().map(|reason| format!("- `{}`: {}", reason.code(), reason.doc().trim())).collect();
     if lines.is_empty() {

@@ -293,7 +293,7 @@ impl Resource<'_> {
         let schema = format!("#/components/schemas/Record{what}");
         let content = json!({ (accept::JSON): { "schema": { "$ref": schema } } });
         let answers = Answers::of(Some(self.published))
-            .good(200, good, &["Age", "Cache-Control", "Cache-Status", "Content-Encoding"], content)
+            .good(200, good, &["Age", "Cache-Control", "Cache-Status", "Vary", "Content-Encoding"], content)
             .problems(&self.statuses(&[412]));
         let mut described = self.frame(operation("get", self.published, what), summary, "");
         described["parameters"] = json!([parameters::key(&self.published.exposure)]);
@@ -323,10 +323,7 @@ impl Resource<'_> {
             let next = format!("{}/changes?since={cursor}&limit={}", published.path, self.about.page);
             let page = json!({ "limit": self.about.page, "next": next, "complete": true });
             content[accept::NDJSON]["example"] = json!(format!("{change}\n"));
-            content["text/event-stream"]["example"] = json!(format!(
-                "id: {cursor}\nevent: {}\ndata: {change}\n\n",
-                change["kind"].as_str().unwrap_or_default()
-            ));
+            content["text/event-stream"]["example"] = json!(format!("id: {cursor}\ndata: {change}\n\n"));
             content[accept::JSON]["example"] = json!({ "data": [change], "page": page, "since": cursor });
         }
         let words = "Take a cursor with `since=now`, read all, then follow: keep `page.next` and ask it again. With `Prefer: wait=20` \

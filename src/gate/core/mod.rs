@@ -170,28 +170,29 @@ impl Core {
         is_news
     }
 
-    /// Calls that the backend is answering in their time, by lane.
-    pub(super) fn active(&self) -> [usize; Lane::COUNT] {
-        let mut active: [usize; Lane::COUNT] =
-            std::array::from_fn(|lane| self.active[lane].saturating_sub(self.lacking[lane]));
+    /// Calls of this process that were let through and have not ended, by lane.
+    pub(super) fn calls(&self) -> [usize; Lane::COUNT] {
+        self.active
+    }
+
+    /// Of these calls those that the backend is answering in their time, by lane.
+    pub(super) fn in_time(&self, calls: [usize; Lane::COUNT]) -> [usize; Lane::COUNT] {
+        let mut active = calls;
         for lane in self.overdue.values() {
             active[lane.index()] = active[lane.index()].saturating_sub(1);
         }
         active
     }
 
-    /// Calls that run although their time is over.
-    pub(super) fn overdue(&self) -> usize {
-        self.overdue.len()
-    }
-
     pub(super) fn lingering(&self) -> usize {
         self.lingering.len() + self.foreign.len()
     }
 
-    /// Calls that wait, by lane: in a line, or for a place that another process has.
-    pub(super) fn queued(&self) -> [usize; Lane::COUNT] {
-        let mut queued = self.lacking;
+    /// Calls that wait, by lane: in a line, or let through and without one of the places that processes share, which so many
+    /// have.
+    pub(super) fn queued(&self, placed: [usize; Lane::COUNT]) -> [usize; Lane::COUNT] {
+        let mut queued: [usize; Lane::COUNT] =
+            std::array::from_fn(|lane| self.active[lane].saturating_sub(placed[lane]));
         for (number, line) in self.lines.iter().enumerate() {
             queued[lane_of(number).index()] += line.len();
         }

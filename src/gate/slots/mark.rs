@@ -179,6 +179,14 @@ impl Slot {
         self.read().map(says_so)
     }
 
+    /// Until when the place is held back for a call whose end nobody saw; without a look at its lock. What cannot be read
+    /// is told to whoever takes it; what is of an earlier start of the machine is written anew by whoever looks next.
+    pub(super) fn held_back_until(&self, now: MachineTime) -> Option<MachineTime> {
+        let mark = self.read().ok()?;
+        let Stands::Lingers(until) = mark.stands else { return None };
+        (until > now && mark.boot == self.boot).then_some(until)
+    }
+
     /// Whether the file says that nobody has it; without a look at its lock.
     pub(super) fn says_free(&self) -> io::Result<bool> {
         self.read().map(|mark| mark.stands == Stands::Free)

@@ -34,6 +34,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::Lane;
 use caps::Caps;
 pub(super) use clock::{Boot, MachineTime, machine_time};
 use mark::Stands;
@@ -68,6 +69,8 @@ pub(super) struct Slots {
     free: Vec<Slot>,
     /// Locked by us, and no call has them.
     kept: Vec<Slot>,
+    /// Calls that have a place, by lane in the order of [`Lane::ALL`].
+    pub(super) calls: [usize; Lane::COUNT],
     /// Files that were opened so far.
     opened: usize,
     /// As last heard of.
@@ -124,6 +127,17 @@ pub(super) struct Taken {
     pub(super) until: Option<MachineTime>,
 }
 
+/// How all places of a backend stand.
+#[derive(Debug)]
+pub(super) struct Census {
+    /// Calls of this process that have a place, by lane in the order of [`Lane::ALL`].
+    pub(super) calls: [usize; Lane::COUNT],
+    /// Those that other processes have.
+    pub(super) elsewhere: Vec<Taken>,
+    /// Those of calls whose end nobody saw, in whatever process.
+    pub(super) held_back: usize,
+}
+
 /// Places of calls whose end nobody saw, in whatever process.
 #[derive(Debug, Default)]
 pub(super) struct HeldBack {
@@ -132,6 +146,14 @@ pub(super) struct HeldBack {
     pub(super) first: Option<MachineTime>,
     /// When those come free that another process said to linger, or that were found of one that had died.
     pub(super) foreign: Vec<MachineTime>,
+}
+
+/// Who has this place, where another process has it and that can be read.
+fn taken_elsewhere(slot: &mut Slot, settle: Duration, now: MachineTime) -> Option<Taken> {
+    let mark = slot.held_elsewhere(settle, now).ok()??;
+    let Stands::Runs(until) = mark.stands else { return None };
+    let (process, command) = (mark.owner.number(), mark.owner.command());
+    Some(Taken { process, command, since: mark.written, until })
 }
 
 impl Slots {
@@ -144,6 +166,7 @@ impl Slots {
             boot,
             free: Vec::new(),
             kept: Vec::new(),
+            calls: [0; Lane::COUNT],
             opened: 0,
             cap: 0,
             nothing_beyond: None,
@@ -321,13 +344,7 @@ impl Slots {
     pub(super) fn held_back(&self, now: MachineTime) -> HeldBack {
         let mut held = HeldBack::default();
         for slot in &self.free {
-            // What cannot be read is told to whoever takes it; what is of an earlier start of the machine is written anew
-            // by whoever looks at the place next.
-            let Ok(mark) = slot.read() else { continue };
-            let Stands::Lingers(until) = mark.stands else { continue };
-            if until <= now || mark.boot != self.boot {
-                continue;
-            }
+            let Some(until) = slot.held_back_until(now) else { continue };
             held.count += 1;
             held.first = Some(held.first.map_or(until, |first| first.min(until)));
             if slot.ours_until.is_none_or(|ours| ours.as_millis() != until.as_millis()) {
@@ -341,15 +358,20 @@ impl Slots {
     pub(super) fn elsewhere(&mut self, settle: Duration, now: MachineTime) -> Vec<Taken> {
         // A process with a higher cap may have made more files. What cannot be opened is told to whoever takes a place.
         let _ = self.open_all();
-        let mut taken = Vec::new();
+        self.free.iter_mut().filter_map(|slot| taken_elsewhere(slot, settle, now)).collect()
+    }
+
+    /// How all places stand, each of them counted once, whatever becomes of it meanwhile.
+    pub(super) fn census(&mut self, settle: Duration, now: MachineTime) -> Census {
+        let _ = self.open_all();
+        let mut census = Census { calls: self.calls, elsewhere: Vec::new(), held_back: 0 };
         for slot in &mut self.free {
-            if let Ok(Some(mark)) = slot.held_elsewhere(settle, now) {
-                let Stands::Runs(until) = mark.stands else { continue };
-                let (process, command) = (mark.owner.number(), mark.owner.command());
-                taken.push(Taken { process, command, since: mark.written, until });
+            match taken_elsewhere(slot, settle, now) {
+                Some(taken) => census.elsewhere.push(taken),
+                None => census.held_back += usize::from(slot.held_back_until(now).is_some()),
             }
         }
-        taken
+        census
     }
 
     /// Places below this number may be taken without going beyond the cap. It is the cap, unless places beyond it, from

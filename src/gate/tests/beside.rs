@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::{Ask, Gate, Lane, Refused, config};
-use crate::gate::{BreakerState, Observer};
+use crate::gate::{BreakerState, Config, Observer};
 
 const INTERACTIVE: [usize; Lane::COUNT] = [0, 1, 0, 0];
 
@@ -157,4 +157,62 @@ async fn places_that_cannot_be_written_are_told_until_they_can() {
     drop(gate);
     let gate = Gate::shared("erp", config(1, 10), None, folder.path()).unwrap();
     assert!(gate.acquire(Lane::Interactive, None).await.is_ok() && gate.trouble().is_none());
+}
+
+/// Whoever looks while places change hands sees as many calls as there are, and never one twice: not in the moment in which
+/// a call was let through and has no place yet, nor in that in which it has given it back and is still to be told of.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_look_counts_more_calls_than_there_are_places() {
+    use std::sync::atomic::AtomicBool;
+    const CAP: usize = 4;
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Config { settle: Duration::from_millis(3), ..config(CAP, 1000) };
+    let gates: Vec<Arc<Gate>> =
+        (0..3).map(|_| Gate::shared("erp", settings.clone(), None, folder.path()).unwrap()).collect();
+    let callers: Vec<_> = (0..36u64)
+        .map(|number| {
+            let gate = Arc::clone(&gates[number as usize % gates.len()]);
+            tokio::spawn(async move {
+                for round in 0..20u64 {
+                    let Ok(permit) = gate.admit(Ask::new(Lane::ALL[(number % 4) as usize])).await else {
+                        tokio::task::yield_now().await;
+                        continue;
+                    };
+                    let call = permit.begin();
+                    tokio::time::sleep(Duration::from_micros((number * 7 + round * 13) % 700)).await;
+                    match (number + round) % 7 {
+                        0 => drop(call),
+                        1 => {
+                            call.overdue();
+                            call.answered();
+                        }
+                        _ => call.answered(),
+                    }
+                }
+            })
+        })
+        .collect();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let lookers: Vec<_> = gates
+        .iter()
+        .map(|gate| {
+            let (gate, is_over) = (Arc::clone(gate), Arc::clone(&is_over));
+            tokio::task::spawn_blocking(move || {
+                let mut busy = 0;
+                while !is_over.load(Ordering::Acquire) {
+                    let status = gate.status();
+                    assert!(status.in_flight() <= CAP, "{status:#?}");
+                    busy += usize::from(status.in_flight() > 0 && status.held_elsewhere() > 0);
+                }
+                busy
+            })
+        })
+        .collect();
+    for caller in callers {
+        caller.await.unwrap();
+    }
+    is_over.store(true, Ordering::Release);
+    for looker in lookers {
+        assert!(looker.await.unwrap() > 0, "it has seen others at work");
+    }
 }

@@ -46,8 +46,8 @@ impl Caller {
 
     /// The bearer of a token with these claims. The next token of the same subject is the same caller, whatever else it says.
     pub(super) fn of_token(self, claims: Map<String, Value>) -> Caller {
-        let said = |name: &str| claims.get(name).and_then(Value::as_str);
-        let who: Vec<&str> = ["iss", "sub"].into_iter().filter_map(said).collect();
+        // Whatever kind of value the subject is: there are issuers that have numbers.
+        let who: Vec<Value> = ["iss", "sub"].into_iter().filter_map(|name| claims.get(name).cloned()).collect();
         let principal = principal(&self.name, "token", &Value::from(who).to_string());
         Caller { principal, claims, ..self }
     }
@@ -122,6 +122,10 @@ mod tests {
         assert_eq!(ann, token(json!({ "iss": "i", "sub": "ann", "exp": 2, "customer": ["A", "B"] })));
         assert_ne!(ann, token(json!({ "iss": "i", "sub": "bob", "exp": 1, "customer": "A" })));
         assert_ne!(ann, token(json!({ "iss": "j", "sub": "ann", "exp": 1, "customer": "A" })));
+        // Of an issuer whose subjects are numbers, too.
+        let number = |sub: i64| token(json!({ "iss": "i", "sub": sub, "exp": 1 }));
+        assert_ne!(number(7), number(8));
+        assert_eq!(number(7), number(7));
         // Nor is who says nothing of it the bearer of a key.
         assert_ne!(token(json!({ "iss": "i", "exp": 1 })), "web");
         assert!(ann.starts_with("web\n"));

@@ -17,6 +17,7 @@ mod pass;
 pub mod token;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,7 +28,7 @@ use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::clients::{ANONYMOUS, Clients};
+use super::clients::{ANONYMOUS, Clients, place};
 use super::{AuthConfig, Certificate, Cors, Peer, Problem, Proxies, Reason, refuse_cross_origin};
 use crate::staging::Staging;
 use memory::Memory;
@@ -133,9 +134,9 @@ impl Authenticator {
     /// The caller, or the 401. A key that was sent is never ignored: a wrong one is refused even where callers
     /// without a key are taken.
     pub async fn caller(&self, request: &Parts) -> Result<Arc<Caller>, Problem> {
-        self.find(request).await.map_err(|problem| match problem.reason() {
+        self.find(request, false).await.map_err(|problem| match problem.reason() {
             Reason::Unauthenticated => {
-                let from = Peer::of(request).map(|peer| self.proxies.caller(peer.address, &request.headers));
+                let from = self.address_of(request);
                 let key = bearer(&request.headers).and_then(Result::ok).and_then(key::id_of);
                 self.clients.failed_login(problem, from, key)
             }
@@ -143,7 +144,13 @@ impl Authenticator {
         })
     }
 
-    async fn find(&self, request: &Parts) -> Result<Arc<Caller>, Problem> {
+    /// Where a request comes from, as far as proxies of ours tell.
+    fn address_of(&self, request: &Parts) -> Option<IpAddr> {
+        Peer::of(request).map(|peer| self.proxies.caller(peer.address, &request.headers))
+    }
+
+    /// The caller; `was_let_in` is of one who was found before, and is looked at again.
+    async fn find(&self, request: &Parts, was_let_in: bool) -> Result<Arc<Caller>, Problem> {
         let sent = match bearer(&request.headers) {
             Some(sent) if self.api_keys || self.tokens.are_taken() => sent,
             _ => return self.without_key(request),
@@ -151,7 +158,8 @@ impl Authenticator {
         let text = sent.map_err(|fault| self.not_a_bearer(fault))?;
         let hash: [u8; 32] = Sha256::digest(text.as_bytes()).into();
         let generation = self.clients.generation();
-        let shown = Peer::of(request).and_then(|peer| peer.certificate.as_ref()).map(|certificate| certificate.digest);
+        let shown = Peer::of(request).and_then(|peer| peer.certificate.as_ref());
+        let shown = shown.filter(|certificate| !certificate.has_ended()).map(|certificate| certificate.digest);
         if let Some(found) = self.good.recall(&hash)
             && found.holds(generation)
         {
@@ -162,7 +170,10 @@ impl Authenticator {
         }
         match key::id_of(text) {
             Some(id) if self.api_keys => self.by_key(id, hash, generation).await,
-            None if self.tokens.are_taken() => self.by_token(text, hash, generation).await?.shown_with(shown),
+            None if self.tokens.are_taken() => {
+                let from = if was_let_in { None } else { self.address_of(request) };
+                self.by_token((text, from), hash, generation).await?.shown_with(shown)
+            }
             _ => Err(self.invalid()),
         }
     }
@@ -211,6 +222,12 @@ impl Authenticator {
         let Some(shown) = shown.filter(|_| !self.certificates.is_empty()) else {
             return self.anonymous().ok_or_else(|| self.missing());
         };
+        if shown.has_ended() {
+            return Err(Reason::Unauthenticated
+                .because("the certificate that was shown has ended")
+                .hint("connect anew with one that is good; a key or token is taken, too")
+                .challenge("Bearer realm=\"tollbridge\""));
+        }
         if !request.method.is_safe() {
             // A browser shows a certificate by itself, whichever page makes it ask.
             let is_let = self.cors.as_ref().is_some_and(|cors| cors.lets_act(request));
@@ -243,8 +260,13 @@ impl Authenticator {
         Some(caller)
     }
 
-    async fn by_token(&self, text: &str, hash: [u8; 32], generation: u64) -> Result<Found, Problem> {
-        let good = self.tokens.judge(text).await.map_err(|refusal| match refusal {
+    async fn by_token(
+        &self,
+        (text, from): (&str, Option<IpAddr>),
+        hash: [u8; 32],
+        generation: u64,
+    ) -> Result<Found, Problem> {
+        let good = self.tokens.judge(text, from.map(place)).await.map_err(|refusal| match refusal {
             Refusal::Invalid(why) => {
                 self.bad.remember(hash, Some(why));
                 invalid_token(why)

@@ -71,7 +71,7 @@ impl Pass {
 
     /// Looks at the caller now; the problem of one who may not ask any more, or may other things than when the answer began.
     pub async fn look(&self) -> Result<(), Problem> {
-        let found = self.authenticator.find(&self.request).await;
+        let found = self.authenticator.find(&self.request, true).await;
         let now = Instant::now();
         let mut looks = self.looks.lock();
         looks.next = now + LOOK_EVERY;

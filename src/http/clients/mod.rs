@@ -29,12 +29,13 @@ use crate::telemetry::{ClientMetrics, Metrics, RefusalMetrics};
 use bucket::Bucket;
 use fields::Fields;
 use holding::{Holding, Meters};
-use strangers::{Strangers, place};
+use strangers::Strangers;
 
 pub use bucket::Standing;
 pub use config::{ClientConfig, ClientsConfig, SECTION};
 pub use holding::Hold;
 pub use rate::Rate;
+pub(super) use strangers::place;
 
 /// The client of all who call without a key.
 pub(super) const ANONYMOUS: &str = "anonymous";

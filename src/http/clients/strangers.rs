@@ -49,7 +49,7 @@ impl<K: Eq + Hash> Strangers<K> {
 }
 
 /// An address as a stranger has it: of IPv6 the network, since everybody has a whole one.
-pub(super) fn place(address: IpAddr) -> IpAddr {
+pub(in crate::http) fn place(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !(u128::from(u64::MAX)))),
         address => address,

@@ -1,5 +1,6 @@
 //! What is read of a caller's certificate (RFC 5280), after TLS has found that an authority of ours vouches for it.
 
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::web::der::{self, OBJECT, SEQUENCE};
@@ -14,6 +15,8 @@ const OCTET_STRING: u8 = 0x04;
 const UTF8_STRING: u8 = 0x0c;
 const PRINTABLE_STRING: u8 = 0x13;
 const IA5_STRING: u8 = 0x16;
+const UTC_TIME: u8 = 0x17;
+const GENERALIZED_TIME: u8 = 0x18;
 /// The version, `[0]`.
 const VERSION: u8 = 0xa0;
 /// The extensions, `[3]`.
@@ -36,6 +39,8 @@ pub struct Certificate {
     pub uris: Vec<String>,
     /// Addresses of mail.
     pub emails: Vec<String>,
+    /// The last moment at which it is good.
+    pub until: Option<Timestamp>,
 }
 
 impl Certificate {
@@ -47,6 +52,11 @@ impl Certificate {
     /// [`Certificate::digest`] in hexadecimal.
     pub fn fingerprint(&self) -> String {
         self.digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Whether it is good no more. TLS looks at that once, when a connection begins, and not where a session is resumed.
+    pub fn has_ended(&self) -> bool {
+        self.until.is_some_and(|until| until < Timestamp::now())
     }
 }
 
@@ -61,10 +71,11 @@ fn names(der: &[u8]) -> Option<Certificate> {
     let (_, _, rest) = der::any(rest)?;
     let (_, rest) = der::of(rest, SEQUENCE)?;
     let (_, rest) = der::of(rest, SEQUENCE)?;
-    let (_, rest) = der::of(rest, SEQUENCE)?;
+    let (validity, rest) = der::of(rest, SEQUENCE)?;
     let (subject, rest) = der::of(rest, SEQUENCE)?;
     let (_key, rest) = der::of(rest, SEQUENCE)?;
-    let mut found = Certificate { common_name: common_name(subject), ..Certificate::default() };
+    let until = der::each(validity).nth(1).and_then(|(kind, text)| moment(kind, text));
+    let mut found = Certificate { common_name: common_name(subject), until, ..Certificate::default() };
     let extensions = der::each(rest).find(|(tag, _)| *tag == EXTENSIONS).map(|(_, content)| content);
     if let Some(extensions) = extensions.and_then(|content| der::of(content, SEQUENCE)) {
         for (_, extension) in der::each(extensions.0) {
@@ -72,6 +83,23 @@ fn names(der: &[u8]) -> Option<Certificate> {
         }
     }
     Some(found)
+}
+
+/// A moment (RFC 5280 section 4.1.2.5): `YYMMDDHHMMSSZ` of the years from 1950 to 2049, or `YYYYMMDDHHMMSSZ`; the end of the year
+/// 9999 is none, which is what it means.
+fn moment(kind: u8, text: &[u8]) -> Option<Timestamp> {
+    let text = std::str::from_utf8(text).ok().filter(|text| text.is_ascii())?;
+    let (year, rest) = match kind {
+        UTC_TIME => {
+            let (year, rest) = text.split_at_checked(2)?;
+            (format!("{}{year}", if year < "50" { "20" } else { "19" }), rest)
+        }
+        GENERALIZED_TIME => text.split_at_checked(4).map(|(year, rest)| (year.to_owned(), rest))?,
+        _ => return None,
+    };
+    let part = |from: usize| rest.get(from..from + 2);
+    let (month, day, hour, minute, second) = (part(0)?, part(2)?, part(4)?, part(6)?, part(8)?);
+    (rest.get(10..) == Some("Z")).then(|| format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z").parse().ok())?
 }
 
 fn common_name(subject: &[u8]) -> Option<String> {
@@ -104,7 +132,8 @@ fn alternative_names(extension: &[u8], found: &mut Certificate) {
 
 #[cfg(test)]
 mod tests {
-    use super::Certificate;
+    use super::{Certificate, GENERALIZED_TIME, UTC_TIME, moment};
+    use jiff::{SignedDuration, Timestamp};
     use proptest::prelude::*;
     use std::process::Command;
 
@@ -137,6 +166,28 @@ mod tests {
         // Two common names are none.
         let read = made("/CN=a/CN=b", "subjectAltName=critical,DNS:x");
         assert_eq!((read.common_name, read.dns), (None, vec!["x".to_owned()]));
+    }
+
+    #[test]
+    fn it_has_an_end() {
+        let read = made("/CN=a", "subjectAltName=DNS:x");
+        // A month, as openssl makes them.
+        let left = read.until.unwrap().duration_since(Timestamp::now());
+        assert!((29..31).contains(&left.as_hours().div_euclid(24)), "{left:?}");
+        assert!(!read.has_ended());
+        assert!(Certificate { until: Some(Timestamp::now() - SignedDuration::from_secs(1)), ..read }.has_ended());
+        let check = |kind: u8, text: &str, expected: Option<&str>| {
+            assert_eq!(moment(kind, text.as_bytes()).map(|moment| moment.to_string()).as_deref(), expected, "{text}");
+        };
+        check(UTC_TIME, "261129145959Z", Some("2026-11-29T14:59:59Z"));
+        check(UTC_TIME, "500101000000Z", Some("1950-01-01T00:00:00Z"));
+        check(GENERALIZED_TIME, "20500101000000Z", Some("2050-01-01T00:00:00Z"));
+        check(GENERALIZED_TIME, "99991231235959Z", None);
+        for odd in ["", "26", "261329145959Z", "2611291459Z", "261129145959+0100", "2611291459590Z", "\u{e9}611291459Z"]
+        {
+            check(UTC_TIME, odd, None);
+        }
+        check(0x16, "261129145959Z", None);
     }
 
     proptest! {

@@ -36,7 +36,7 @@ pub(in crate::mapping) static OPERATION: Section = Section {
             "sql",
             "string, or array of strings and steps",
             Optional,
-            "the statements, in order; `:name` is where a value is bound: a field of the body or of the key, what an earlier step has taken, `:idempotency_key`, `:operation_id`, `:client`",
+            "the statements, in order; `:name` is where a value is bound: a field of the body or of the key, a stamp, what an earlier step has taken, `:idempotency_key`, `:operation_id`, `:client`",
         ),
         PROCEDURE,
         key("soap", "table", Optional, "an operation of a SOAP service that is called"),
@@ -55,6 +55,12 @@ pub(in crate::mapping) static OPERATION: Section = Section {
             "the step, from 1, whose success is the commit point: it and those before it are done together or not at all. Those behind it follow the commit on the same connection, each by itself; one that fails undoes nothing and ends the rest, and the answer and the operation's record tell it (`unfinished`). The last step when absent",
         ),
         key("body", "table of fields", Optional, "what a caller sends; a body is refused where this is absent"),
+        key(
+            "stamps",
+            "table of stamps",
+            Optional,
+            "when the write was accepted, under names of its own and in forms that the backend takes; the same in every try",
+        ),
         key(
             "answer",
             "\"record\" or table of fields",
@@ -129,6 +135,17 @@ pub(in crate::mapping) static TAKE: Section = Section {
     keys: &[
         key("from", "string", Required, "a column of the first row of its first result, or an argument that comes out"),
         key("type", "type of a field", Required, "what it is"),
+    ],
+};
+
+/// An entry of `stamps`.
+pub(in crate::mapping) static STAMP: Section = Section {
+    path: "operations.NAME.stamps.NAME",
+    doc: "When the write was accepted, to be bound like a field of the body. A string in its place is its `format`.",
+    keys: &[
+        key("type", "\"date\", \"time\" or \"datetime\"", Default("\"datetime\""), "what it is"),
+        key("format", "string", Optional, "it is bound as text like `%Y%m%d`; else as what it is, to the second"),
+        key("zone", "string", Default("\"UTC\""), "IANA time zone in which it is told"),
     ],
 };
 
@@ -259,7 +276,7 @@ const BODY: Key = key(
     "body",
     "table",
     Optional,
-    "what is sent, in the shape that `inspect` shows of the operation. `{name}` is a field of the body or of the key, `{/address/city}` a place in the body, and there are `{idempotency_key}`, `{operation_id}`, `{client}`; `{ each = \"lines\", item = { ... } }` makes one of each element of an array",
+    "what is sent, in the shape that `inspect` shows of the operation. `{name}` is a field of the body or of the key, or a stamp, `{/address/city}` a place in the body, and there are `{idempotency_key}`, `{operation_id}`, `{client}`; `{ each = \"lines\", item = { ... } }` makes one of each element of an array",
 );
 const ENVELOPE: Key = key(
     "envelope",
@@ -321,7 +338,7 @@ const fn layout(name: &'static str) -> Key {
 /// `file` of an operation.
 pub(in crate::mapping) static FILE: Section = Section {
     path: "operations.NAME.file",
-    doc: "A file in the backend's outbox: it appears there whole, once. The write is done when it is there; what the backend makes of it comes with a later run. `{name}` is a field of the body or of the key, `{/address/city}` a place in the body, and there are `{idempotency_key}`, `{operation_id}`, `{client}`; braces are written twice. Exactly one of `record`, `records`.",
+    doc: "A file in the backend's outbox: it appears there whole, once. The write is done when it is there; what the backend makes of it comes with a later run. `{name}` is a field of the body or of the key, or a stamp, `{/address/city}` a place in the body, and there are `{idempotency_key}`, `{operation_id}`, `{client}`; braces are written twice. Exactly one of `record`, `records`.",
     keys: &[
         key(
             "name",
@@ -403,6 +420,7 @@ pub(in crate::mapping) static ALL: &[&Section] = &[
     &OPERATION,
     &STEP,
     &TAKE,
+    &STAMP,
     &CALL,
     &ARGUMENT,
     &CALLED,

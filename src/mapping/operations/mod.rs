@@ -17,6 +17,7 @@ mod said;
 mod scalar;
 mod soap;
 mod spans;
+mod stamps;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ mod wanted;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::schema::Shape;
@@ -175,6 +177,8 @@ pub struct Given<'a> {
     idempotency_key: &'a str,
     operation_id: &'a str,
     client: &'a str,
+    /// When it was written down.
+    accepted: Timestamp,
     /// The backend's own version of the record.
     version: Option<Bound>,
     /// Which ready step each step begins at.
@@ -262,7 +266,10 @@ fn operation(name: &str, node: &Node, around: &Surroundings<'_>) -> Option<Write
     let key: &[String] = if verb == Verb::Create { &[] } else { around.key };
     let version = version::compile(&table, verb, &input, around);
     let kind = version.as_ref().map(|(_, scalar)| kind_of(scalar.value_type));
-    let mut within = Scope { around, input: &input, key, version: kind, taken: Vec::new(), used: Vec::new() };
+    let names = body.into_iter().flat_map(|entries| entries.keys());
+    let broken = names.filter(|name| input.find(name).is_none()).cloned().collect();
+    let (taken, used) = (stamps::compile(&table, &input, key, around.faults), Vec::new());
+    let mut within = Scope { around, input: &input, key, version: kind, broken, taken, used };
     for field in key.iter().filter(|field| input.find(field).is_some()) {
         let entry = body.and_then(|entries| entries.get(field.as_str())).unwrap_or(node);
         let fault = entry.key_fault(format!("`{field}` is a field of the body and of the key in the path"));
@@ -436,15 +443,18 @@ impl WriteOperation {
         self.input.said(body.unwrap_or(&Json::Object(Vec::new())), path)
     }
 
-    /// What its steps are bound to. `idempotency_key` is what the backend is told in its place.
+    /// What its steps are bound to. `idempotency_key` is what the backend is told in its place; `accepted` is when the
+    /// operation was written down.
     pub fn given<'a>(
         &self,
         request: &'a WriteRequest,
         idempotency_key: &'a str,
         operation_id: &'a str,
         client: &'a str,
+        accepted: Timestamp,
     ) -> Given<'a> {
-        let mut given = Given { request, idempotency_key, operation_id, client, version: None, starts: Vec::new() };
+        let mut given =
+            Given { request, idempotency_key, operation_id, client, accepted, version: None, starts: Vec::new() };
         given.starts = steps::starts(&self.steps, &given);
         given
     }

@@ -72,6 +72,11 @@ impl Scalar {
         }
     }
 
+    /// What it is.
+    pub(in crate::mapping) fn value_type(&self) -> Type {
+        self.value_type
+    }
+
     /// The value to bind; the fault says what is expected.
     pub(in crate::mapping) fn read(&self, json: &Json<'_>) -> Result<Bound, String> {
         let bound = self.judged(json)?;

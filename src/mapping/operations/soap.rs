@@ -12,6 +12,7 @@ use super::bound::{Bound, kind_of, single_type};
 use super::input::{Input, InputKind};
 use super::keys::{CALLED, FOUND, MTOM, RECONCILED, TAKE};
 use super::scalar::Scalar;
+use super::stamps::SOME_TIME;
 use super::steps::{Origin, Scope};
 use super::wanted::{Wanted, sent};
 use crate::decode::xml::ValuePath;
@@ -205,8 +206,13 @@ impl Known for Places<'_, '_> {
         }
         names.extend(scope.input.paths().into_iter().filter(|path| path.len() == 1).flatten());
         names.extend(scope.key.iter().cloned());
+        names.extend(scope.stamps().map(str::to_owned));
         names.extend(["idempotency_key", "operation_id", "client"].map(str::to_owned));
         names
+    }
+
+    fn is_broken(&self, name: &str) -> bool {
+        self.scope.borrow().is_broken(name)
     }
 
     fn goes_into(&self, place: &str, array: Option<&str>, ty: TypeId) -> Result<(), String> {
@@ -228,6 +234,11 @@ impl Known for Places<'_, '_> {
             Some((_, _, Origin::OperationId)) => {
                 return wanted.check(&Bound::Text(AN_ID.to_owned())).map_err(|expected| {
                     format!("the service takes {expected}, and the id of an operation is a UUID like {AN_ID}")
+                });
+            }
+            Some((_, _, Origin::Stamp(stamp))) => {
+                return wanted.check(&stamp.value(SOME_TIME)).map_err(|expected| {
+                    format!("the service takes {expected}, and the stamp `{place}` is not of that form")
                 });
             }
             _ => return Ok(()),

@@ -1,9 +1,12 @@
 //! The steps of an operation: statements and procedures whose names are bound to what a caller sends, to the record's
 //! key, and to what earlier steps bring.
 
+use std::sync::Arc;
+
 use super::bound::{Bound, kind_of, single_type};
 use super::input::{Input, InputKind, InputValues};
 use super::keys::{ARGUMENT, CALL, STEP, TAKE};
+use super::stamps::Stamp;
 use super::{Given, Surroundings, rules};
 use crate::decode::rows::ColumnKind;
 use crate::diagnostic::{Node, Table, Written, nearest};
@@ -11,7 +14,7 @@ use crate::mapping::is_name;
 use crate::sql::{Dialect, NamedSql};
 
 /// Names that are there in every statement.
-const BUILT_IN: [&str; 3] = ["idempotency_key", "operation_id", "client"];
+pub(super) const BUILT_IN: [&str; 3] = ["idempotency_key", "operation_id", "client"];
 
 /// The name of the backend's own version of a record, where one is declared.
 pub(super) const VERSION: &str = "version";
@@ -28,6 +31,8 @@ pub(super) enum Origin {
     IdempotencyKey,
     OperationId,
     Client,
+    /// When the write was accepted.
+    Stamp(Arc<Stamp>),
     /// The backend's own version of the record that the caller means.
     Version(ColumnKind),
     /// What an earlier step brings.
@@ -101,7 +106,9 @@ pub(super) struct Scope<'a> {
     pub(super) key: &'a [String],
     /// What the backend's own version of a record is, where one is declared.
     pub(super) version: Option<ColumnKind>,
-    /// Names that steps so far have taken.
+    /// Fields of the body that have faults of their own, which are told where they are written.
+    pub(super) broken: Vec<String>,
+    /// Stamps, and names that steps so far have taken.
     pub(super) taken: Vec<(String, Origin)>,
     /// Paths of the body that something has used.
     pub(super) used: Vec<Vec<String>>,
@@ -144,10 +151,18 @@ impl Scope<'_> {
         }
     }
 
+    /// The names of the stamps.
+    pub(super) fn stamps(&self) -> impl Iterator<Item = &str> {
+        self.taken.iter().filter(|(_, origin)| matches!(origin, Origin::Stamp(_))).map(|(name, _)| name.as_str())
+    }
+
     /// As [`Scope::find`]; an unknown name is a fault at `node`.
     pub(super) fn resolve(&mut self, name: &str, node: &Node, each: Option<(&str, &Input)>) -> Option<Origin> {
         if let Some(origin) = self.find(name, each) {
             return Some(origin);
+        }
+        if self.is_broken(name) {
+            return None;
         }
         let known = self.names(each);
         let fault = node.fault(format!("`:{name}` is nothing that is known here"));
@@ -156,6 +171,12 @@ impl Scope<'_> {
             None => fault.help(format!("there are: :{}", known.join(", :"))),
         });
         None
+    }
+
+    /// Whether a name, or a place in the body, is of a field that has a fault of its own: then it is known well enough.
+    pub(super) fn is_broken(&self, name: &str) -> bool {
+        let first = name.strip_prefix('/').map_or(name, |path| path.split('/').next().unwrap_or(path));
+        self.broken.iter().any(|broken| broken == first)
     }
 
     /// All names that are known.
@@ -186,6 +207,7 @@ impl Scope<'_> {
                 self.used.push(path.clone());
                 Some(Origin::Body(path, scalar.null.clone()))
             }
+            None if self.is_broken(pointer) => None,
             None => {
                 let known: Vec<String> = self.input.paths().iter().map(|path| format!("/{}", path.join("/"))).collect();
                 let fault = node.fault(format!("the body has no single value at `{pointer}`"));
@@ -400,6 +422,7 @@ impl Origin {
             Origin::IdempotencyKey => Bound::Text(given.idempotency_key.to_owned()),
             Origin::OperationId => Bound::Text(given.operation_id.to_owned()),
             Origin::Client => Bound::Text(given.client.to_owned()),
+            Origin::Stamp(stamp) => stamp.value(given.accepted),
             Origin::Version(kind) => given.version.clone().unwrap_or(Bound::Null(*kind)),
             Origin::Taken { step, from, kind } => Bound::Taken {
                 step: given.starts.get(*step).copied().unwrap_or(usize::MAX),

@@ -9,6 +9,10 @@ use crate::decode::rows::ColumnKind;
 use crate::diagnostic::{Faults, SourceText};
 use crate::mapping::compile;
 use crate::record::Decimal;
+use jiff::Timestamp;
+
+/// When the writes of these tests were accepted: 2026-03-29T01:00:05.678Z, when clocks go forward in Berlin.
+pub(super) const ACCEPTED: Timestamp = Timestamp::constant(1_774_746_005, 678_000_000);
 
 const HEAD: &str = r#"
 resource = "orders"
@@ -101,7 +105,7 @@ fn values_are_bound_as_the_source_has_them() {
     );
     let body = r#"{"order_no":"0007","ordered_on":"2026-02-28","amount":12.5,"vip":true}"#;
     let asked = request(&create, body, None);
-    let given = create.given(&asked, "k", "id", "web");
+    let given = create.given(&asked, "k", "id", "web", ACCEPTED);
     let steps = create.steps(&given);
     let [step] = steps.as_slice() else { panic!("{steps:?}") };
     let text = |text: &str| Bound::Text(text.to_owned());
@@ -118,7 +122,7 @@ fn values_are_bound_as_the_source_has_them() {
     assert_eq!(create.created(&given, &[]).as_deref(), Some("0007"));
     // What stands for nothing there is bound for null.
     let asked = request(&create, &body.replace("\"2026-02-28\"", "null").replace("true", "false"), None);
-    let steps = create.steps(&create.given(&asked, "k", "id", "web"));
+    let steps = create.steps(&create.given(&asked, "k", "id", "web", ACCEPTED));
     assert_eq!((&values(&steps[0])[2], &values(&steps[0])[4]), (&text("00000000"), &text("N")));
 }
 
@@ -174,7 +178,7 @@ total = { from = "TOTAL", type = "decimal(9,2)" }
 "#);
     let body = r#"{"address":{"city":"Ulm"},"lines":[{"sku":"a","qty":1},{"sku":"b","qty":2}]}"#;
     let asked = request(&place, body, None);
-    let given = place.given(&asked, "k1", "id", "web");
+    let given = place.given(&asked, "k1", "id", "web", ACCEPTED);
     let steps = place.steps(&given);
     assert_eq!(steps.len(), 4);
     let id = Bound::Taken { step: 0, from: "ID".to_owned(), kind: ColumnKind::Integer };
@@ -225,7 +229,7 @@ reason = "string"
 "#);
     assert_eq!((cancel.exposed.verb, cancel.is_atomic, cancel.exposed.is_parked), (Verb::Action, false, true));
     let asked = request(&cancel, r#"{"reason":"no stock"}"#, Some("a%2Fb"));
-    let given = cancel.given(&asked, "k", "op-1", "web");
+    let given = cancel.given(&asked, "k", "op-1", "web", ACCEPTED);
     let steps = cancel.steps(&given);
     let text = |text: &str| Bound::Text(text.to_owned());
     let argument = |name: &str, bound: Bound, out| (name.to_owned(), bound, out);
@@ -305,6 +309,13 @@ fn what_is_written_wrong_is_told_at_its_place() {
         "[operations.delete]\nsql = 'delete from t where no = :order_no'\nserial = 'nobody'\n",
         &["`:nobody` is nothing that is known here"],
     );
+    // Where a field has a fault, whoever names it is told nothing more: what stands first would lead away from it.
+    for fault in ["a = { type = 'strng' }", "a = { type = 'string', pattern = '[' }", "a = { field = 'statis' }"] {
+        let operation = create("select :a, :c", &format!("{fault}\nb = 'string'"));
+        refused(&operation, &["`:c` is nothing"]);
+        let told = mapping(&operation).expect_err("faults");
+        assert!(!told.iter().any(|fault| fault.contains("`:a` is nothing")), "{told:#?}");
+    }
     refused("[operations.create]\nsql = [{ sql = 'select 1', each = 'lines' }]\n", &["the body has no array `lines`"]);
     refused(
         "[operations.create]\nprocedure = { name = 'p', arguments = { a = '/x', b = {}, c = 5 } }\n",
@@ -323,7 +334,7 @@ fn the_commit_point_is_a_step() {
     let point = |more: &str, elements: &str| {
         let create = one(&place(more));
         let asked = request(&create, &format!("{{\"a\":\"x\",\"l\":[{elements}]}}"), None);
-        create.commit_point(&create.given(&asked, "k", "id", "web"))
+        create.commit_point(&create.given(&asked, "k", "id", "web", ACCEPTED))
     };
     // A step that is done for each element is as many.
     assert_eq!(point("commit_after = 1", r#"{"b":"1"},{"b":"2"}"#), Some(1));
@@ -336,6 +347,47 @@ fn the_commit_point_is_a_step() {
     refused(&place("commit_after = 0"), &["commit_after"]);
     refused(&place("commit_after = 1\ntransaction = false"), &["there is no transaction to commit"]);
     refused("[operations.create]\nsql = 'select 1'\ncommit_after = 2\n", &["there is one step, and none of number 2"]);
+}
+
+#[test]
+fn stamps_tell_when_the_write_was_accepted() {
+    let operation = |stamps: &str| {
+        format!("[operations.create]\nsql = 'select :a, :b, :c, :d, :e'\n[operations.create.stamps]\n{stamps}")
+    };
+    let create = one(&operation(
+        r#"
+a = { type = "date", zone = "Asia/Tokyo" }
+b = { type = "time", zone = "Europe/Berlin" }
+c = {}
+d = "%y%m%d%H%M"
+e = { format = "%Y-%m-%dT%H:%M:%S%.3f%:z", zone = "Europe/Berlin" }
+"#,
+    ));
+    let asked = create.read(None, None).unwrap();
+    let steps = create.steps(&create.given(&asked, "k", "id", "web", ACCEPTED));
+    let written = |kind, text: &str| Bound::Written(kind, text.to_owned());
+    let expected = [
+        written(ColumnKind::Date, "2026-03-29"),
+        written(ColumnKind::Time, "03:00:05"),
+        written(ColumnKind::DateTime, "2026-03-29T01:00:05"),
+        Bound::Text("2603290100".to_owned()),
+        Bound::Text("2026-03-29T03:00:05.678+02:00".to_owned()),
+    ];
+    assert_eq!(values(&steps[0]), expected);
+    assert_eq!(create.exposed.body, None, "callers have no say in it");
+
+    let one_of = |stamp: &str| format!("[operations.update]\nsql = 'select 1'\n[operations.update.stamps]\n{stamp}\n");
+    refused(&one_of("a = { type = 'integer' }"), &["a stamp is a date, time or datetime, not of type `integer`"]);
+    refused(&one_of("a = '%Q%'"), &["is no form of a time"]);
+    refused(&one_of("a = ''"), &["it is empty"]);
+    refused(&one_of("a = { zone = 'Europe/Atlantis' }"), &["there is no time zone `Europe/Atlantis`"]);
+    refused(&one_of("a = { kind = 'date' }"), &["unknown key `kind`"]);
+    refused(&one_of("'a-b' = {}"), &["`a-b` is no name for a value"]);
+    for known in ["order_no", "client", "version"] {
+        refused(&one_of(&format!("{known} = {{}}")), &[&format!("`{known}` is known already")]);
+    }
+    let taken = "[operations.create]\nsql = { sql = 'select 1', take = { a = { from = 'x', type = 'date' } } }\nstamps = { a = {} }\n";
+    refused(taken, &["`a` is known already"]);
 }
 
 #[test]
@@ -362,7 +414,7 @@ proptest::proptest! {
             if let Ok(json) = Json::parse(&body)
                 && let Ok(asked) = create.read(Some(&json), None)
             {
-                let steps = create.steps(&create.given(&asked, "k", "id", "web"));
+                let steps = create.steps(&create.given(&asked, "k", "id", "web", ACCEPTED));
                 proptest::prop_assert_eq!(values(&steps[0]).len(), 6);
             }
         }

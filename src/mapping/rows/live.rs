@@ -1,12 +1,15 @@
 //! What of a table or query can be asked for while somebody waits: a record by its key, records by the declared filters.
 //! A value that a caller names goes the mapping's way back, so each such field must have one.
 
+use super::nulls::{Null, Nulls};
 use crate::decode::Json;
 use crate::decode::rows::ColumnKind;
 use crate::diagnostic::{Entries, Faults, Node};
 use crate::mapping::exposure::{FieldType, QueryField};
 use crate::mapping::operations::{Bound, Scalar, Surroundings, rule_of, written_field};
+use crate::mapping::preset::Preset;
 use crate::record::key::{SEPARATOR, decode_part};
+use crate::sql::Dialect;
 
 /// What makes several values of the source one of ours, or one of ours that the source does not have.
 const LOSSY: [(&str, &str); 6] = [
@@ -34,6 +37,7 @@ pub struct LiveColumn {
     pub column: String,
     rules: Scalar,
     field_type: FieldType,
+    nulls: Nulls,
 }
 
 impl LiveRows {
@@ -66,6 +70,11 @@ impl LiveRows {
         })
     }
 
+    /// The columns that are compared with what callers name: those of the key, and those of the declared filters.
+    pub fn columns(&self) -> (&[LiveColumn], &[LiveColumn]) {
+        (&self.key, &self.filter)
+    }
+
     /// The column that a declared filter compares.
     pub fn filter(&self, path: &str) -> Option<&LiveColumn> {
         self.filter.iter().find(|column| column.path == path)
@@ -89,6 +98,39 @@ impl LiveColumn {
         Some(values.iter().filter(|(text, _)| text.starts_with(beginning)).map(|(_, bound)| bound.clone()).collect())
     }
 
+    /// What else than NULL is no value in its column, of which this is the kind where that is known; `None` where it cannot be
+    /// told apart there from what is one.
+    pub fn nulls(&self, kind: Option<ColumnKind>) -> Option<Vec<Null>> {
+        self.nulls.in_column(kind, self.is_worded())
+    }
+
+    /// Whether what is bound for a value means null in the source: then no record has it.
+    pub fn is_null(&self, bound: &Bound) -> bool {
+        self.nulls.has(bound)
+    }
+
+    /// Whether a number or a moment of this field is compared as a text in a column of this kind, or may be: then `9` comes
+    /// behind `10`, and `1.50` is not `1.5`. Some databases are known to make a number of what such a column holds.
+    pub fn is_spelt(&self, kind: Option<ColumnKind>, dialect: Dialect) -> bool {
+        if !matches!(kind, Some(ColumnKind::Text { .. })) || self.is_worded() {
+            return false;
+        }
+        match self.field_type {
+            FieldType::Integer { .. } => !dialect.makes_numbers_of_texts(),
+            // The driver of MariaDB sends these as texts.
+            FieldType::Decimal { .. } | FieldType::Number => {
+                dialect == Dialect::MySql || !dialect.makes_numbers_of_texts()
+            }
+            FieldType::Time { .. } | FieldType::Datetime { .. } => dialect != Dialect::SqlServer,
+            _ => false,
+        }
+    }
+
+    /// Whether values are bound as the texts that the mapping has for them, in a list or by a form.
+    pub fn is_worded(&self) -> bool {
+        self.rules.values.is_some() || self.rules.format.is_some()
+    }
+
     /// The field's type.
     pub fn field_type(&self) -> FieldType {
         self.field_type
@@ -96,19 +138,25 @@ impl LiveColumn {
 
     /// Whether its order in the database is that of its values here.
     pub fn is_ordered(&self) -> bool {
-        self.rules.values.is_none() && self.rules.format.is_none()
+        !self.is_worded()
     }
 }
 
 /// Compiles what can be asked for; a field without a way back is a fault at `at`.
-pub(in crate::mapping) fn compile(at: &Node, filter: &[QueryField], around: &Surroundings<'_>) -> Option<LiveRows> {
+pub(in crate::mapping) fn compile(
+    at: &Node,
+    filter: &[QueryField],
+    preset: Option<&Preset>,
+    around: &Surroundings<'_>,
+) -> Option<LiveRows> {
     let before = around.faults.len();
-    let key: Vec<_> = around.key.iter().filter_map(|path| column(path, at, around)).collect();
-    let filter: Vec<_> = filter.iter().filter_map(|field| column(&field.path, at, around)).collect();
+    let compiled = |path: &str| column(path, at, preset, around);
+    let key: Vec<_> = around.key.iter().filter_map(|path| compiled(path)).collect();
+    let filter: Vec<_> = filter.iter().filter_map(|field| compiled(&field.path)).collect();
     (around.faults.len() == before).then_some(LiveRows { key, filter })
 }
 
-fn column(path: &str, at: &Node, around: &Surroundings<'_>) -> Option<LiveColumn> {
+fn column(path: &str, at: &Node, preset: Option<&Preset>, around: &Surroundings<'_>) -> Option<LiveColumn> {
     let written = written_field(around.fields, path)?;
     let field_type = around.shape.find(path).filter(|shape| !shape.broken)?.field_type;
     if let Some(why) = lossy(written) {
@@ -120,7 +168,8 @@ fn column(path: &str, at: &Node, around: &Surroundings<'_>) -> Option<LiveColumn
         return None;
     };
     let rules = rule_of(path, at, around)?;
-    Some(LiveColumn { path: path.to_owned(), column: column.to_owned(), rules, field_type })
+    let nulls = Nulls::of(written, rules.value_type(), preset);
+    Some(LiveColumn { path: path.to_owned(), column: column.to_owned(), rules, field_type, nulls })
 }
 
 fn lossy(written: &Entries) -> Option<&'static str> {

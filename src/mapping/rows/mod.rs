@@ -7,6 +7,7 @@ mod columns;
 mod keys;
 mod keys_only;
 mod live;
+mod nulls;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ pub(super) use keys::{QUERY, TABLE, WATERMARK};
 pub(super) use keys_only::KeysOnly;
 pub(super) use live::compile as compile_live;
 pub use live::{LiveColumn, LiveRows};
+pub use nulls::Null;
 pub(super) use read::{Written, overlap, read};
 
 /// The names of the tables of a mapping's source.

@@ -200,6 +200,7 @@ impl Text<'_> {
                 }
                 _ => match known.place(name, array) {
                     Some(facts) => pieces.push(Piece::Place(facts.name)),
+                    None if known.is_broken(name) => {}
                     None => {
                         let fault = fault(format!("`{{{name}}}` is nothing that is known here"));
                         faults.push(suggest(fault, name, &known.names(array)));

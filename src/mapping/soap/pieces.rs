@@ -23,6 +23,12 @@ pub(in crate::mapping) trait Known {
     /// All names, for messages.
     fn names(&self, array: Option<&str>) -> Vec<String>;
 
+    /// Whether it would be known, were it written without a fault, which is told elsewhere.
+    fn is_broken(&self, name: &str) -> bool {
+        let _ = name;
+        false
+    }
+
     /// The value of a place goes alone into what is of this type; answers what is wrong with that.
     fn goes_into(&self, place: &str, array: Option<&str>, ty: TypeId) -> Result<(), String> {
         let _ = (place, array, ty);

@@ -442,6 +442,7 @@ impl Compiler<'_> {
                 Cut::Text(text) => pieces.push((Piece::Text(text), false, false)),
                 Cut::Name(name, _) => match self.known.place(name, at.array) {
                     Some(facts) => pieces.push((Piece::Place(facts.name), true, facts.may_be_absent)),
+                    None if self.known.is_broken(name) => return None,
                     None => {
                         let fault = node.fault(format!("`{{{name}}}` is nothing that is known here"));
                         self.faults.push(suggest(fault, name, &self.known.names(at.array)));

@@ -3,12 +3,14 @@
 //! A condition is never negated by what stands around it, so that rows of which the database knows neither way, since there is
 //! no value, are left out by whatever asks for a value. Texts are compared by the collation of their column.
 
+use std::iter::repeat;
+
 use super::LiveError;
 use super::list::LiveQuery;
 use super::rows::Table;
 use crate::adapters::sql::Dialect;
 use crate::decode::rows::ColumnKind;
-use crate::mapping::{Bound, FieldType, LiveColumn, LiveRows};
+use crate::mapping::{Bound, FieldType, LiveColumn, LiveRows, Null};
 use crate::record::Decimal;
 use crate::staging::{Comparison, Condition, Filter, Scalar};
 
@@ -27,8 +29,8 @@ enum Joint {
 /// All that must hold; `None` where nothing can.
 pub(super) fn all(table: &Table<'_>, live: &LiveRows, query: &LiveQuery) -> Result<Option<Vec<Written>>, LiveError> {
     let mut written = Vec::with_capacity(query.filters.len() + query.groups.len());
-    for filter in &query.filters {
-        match one(table, live, filter)? {
+    for (filter, is_asked) in query.filters.iter().zip(repeat(true)).chain(query.only.iter().zip(repeat(false))) {
+        match one(table, live, filter, is_asked)? {
             Some(condition) => written.push(condition),
             None => return Ok(None),
         }
@@ -46,7 +48,7 @@ pub(super) fn all(table: &Table<'_>, live: &LiveRows, query: &LiveQuery) -> Resu
 /// A group; `None` where nothing fits it.
 fn grouped(table: &Table<'_>, live: &LiveRows, condition: &Condition) -> Result<Option<Written>, LiveError> {
     let (parts, joint) = match condition {
-        Condition::Field(filter) => return one(table, live, filter),
+        Condition::Field(filter) => return one(table, live, filter, true),
         Condition::All(parts) => (parts, Joint::All),
         Condition::Any(parts) => (parts, Joint::Any),
     };
@@ -65,28 +67,108 @@ fn grouped(table: &Table<'_>, live: &LiveRows, condition: &Condition) -> Result<
     Ok((!texts.is_empty()).then(|| (format!("({})", texts.join(word)), bound)))
 }
 
-/// A filter; `None` where nothing fits it.
-fn one(table: &Table<'_>, live: &LiveRows, filter: &Filter) -> Result<Option<Written>, LiveError> {
+/// A filter; `None` where nothing fits it. What nobody has asked for bounds what its caller sees: it leaves out rather too many
+/// than none, and what comes is judged once more.
+fn one(table: &Table<'_>, live: &LiveRows, filter: &Filter, is_asked: bool) -> Result<Option<Written>, LiveError> {
     let column = live.filter(&filter.path).ok_or(LiveError::Reloaded)?;
+    let (kind, dialect) = (table.shape.compared_as(&column.column), table.shape.dialect);
     let quoted = table.quoted(&column.column);
     let refused = |why: &'static str| LiveError::NotAsked { path: filter.path.clone(), why };
-    match filter.comparison {
-        Comparison::Equal | Comparison::NotEqual | Comparison::In | Comparison::NotIn => {}
-        Comparison::Prefix => {
-            return prefix(table, column, filter).map_err(refused);
-        }
-        _ if column.is_ordered() => {}
-        _ => return Err(refused("its values are translated")),
+    let unknown = |why: &'static str| LiveError::NotCompared { path: filter.path.clone(), why };
+    let asks_null = matches!(filter.values.as_slice(), [Scalar::Null]);
+    if is_asked && !asks_null && column.is_spelt(kind, dialect) {
+        return Err(unknown("its column is a text there, and texts are compared letter by letter"));
     }
-    Ok(compared(&quoted, column, filter))
+    let is_trimmed = dialect != Dialect::SqlServer || table.shape.is_orderable(&column.column);
+    let nulls = column.nulls(kind).filter(|nulls| is_trimmed || !nulls.contains(&Null::Blank));
+    let known = || nulls.as_deref().ok_or_else(|| unknown("what means null there may be written in several ways"));
+    let is_value =
+        |condition: Written| -> Result<Written, LiveError> { Ok(has_value(&quoted, condition, known()?, dialect)) };
+    match (filter.comparison, asks_null) {
+        (Comparison::Equal, true) => Ok(Some(has_none(&quoted, known()?, dialect))),
+        (Comparison::NotEqual, true) => is_value((format!("{quoted} is not null"), Vec::new())).map(Some),
+        (Comparison::Equal | Comparison::NotEqual | Comparison::In | Comparison::NotIn, _) => {
+            Ok(compared(table, column, filter))
+        }
+        (Comparison::Prefix, _) => {
+            let beginning = prefix(table, column, filter).map_err(refused)?;
+            beginning.map(is_value).transpose()
+        }
+        _ if column.is_ordered() => compared(table, column, filter).map(is_value).transpose(),
+        _ => Err(refused("its values are translated")),
+    }
 }
 
-/// A filter by a comparison; `None` where nothing fits it.
-fn compared(column: &str, rules: &LiveColumn, filter: &Filter) -> Option<Written> {
-    let bind = |value: &Scalar| text(rules.field_type(), value).and_then(|text| rules.bind(&text));
+/// A text without the blanks at its end.
+fn trimmed(column: &str, dialect: Dialect) -> String {
+    match dialect {
+        Dialect::Firebird | Dialect::Informix => format!("trim(trailing from {column})"),
+        _ => format!("rtrim({column})"),
+    }
+}
+
+/// That there is no value: NULL, or what else means it.
+fn has_none(column: &str, nulls: &[Null], dialect: Dialect) -> Written {
+    let (mut texts, mut bound) = (vec![format!("{column} is null")], Vec::new());
+    for null in nulls {
+        match null {
+            Null::Is(word) => {
+                texts.push(format!("{column} = ?"));
+                bound.push(word.clone());
+            }
+            Null::Within(first, end) => {
+                texts.push(format!("({column} >= ? and {column} < ?)"));
+                bound.extend([first.clone(), end.clone()]);
+            }
+            Null::From(first) => {
+                texts.push(format!("{column} >= ?"));
+                bound.push(first.clone());
+            }
+            // An empty text is NULL to Oracle.
+            Null::Blank if dialect == Dialect::Oracle => texts.push(format!("rtrim({column}) is null")),
+            Null::Blank => texts.push(format!("{} = ''", trimmed(column, dialect))),
+        }
+    }
+    (format!("({})", texts.join(" or ")), bound)
+}
+
+/// A condition that holds for values alone, of which nothing is kept that means none.
+fn has_value(column: &str, (text, mut bound): Written, nulls: &[Null], dialect: Dialect) -> Written {
+    let mut texts = vec![text];
+    for null in nulls {
+        match null {
+            Null::Is(word) => {
+                texts.push(format!("{column} <> ?"));
+                bound.push(word.clone());
+            }
+            Null::Within(first, end) => {
+                texts.push(format!("({column} < ? or {column} >= ?)"));
+                bound.extend([first.clone(), end.clone()]);
+            }
+            Null::From(first) => {
+                texts.push(format!("{column} < ?"));
+                bound.push(first.clone());
+            }
+            Null::Blank if dialect == Dialect::Oracle => texts.push(format!("rtrim({column}) is not null")),
+            Null::Blank => texts.push(format!("{} <> ''", trimmed(column, dialect))),
+        }
+    }
+    match texts.len() {
+        1 => (texts.concat(), bound),
+        _ => (format!("({})", texts.join(" and ")), bound),
+    }
+}
+
+/// A filter by a comparison with values; `None` where nothing fits it.
+fn compared(table: &Table<'_>, rules: &LiveColumn, filter: &Filter) -> Option<Written> {
+    let column = &*table.quoted(&rules.column);
+    // A bound may well be a word for nothing: what lies beyond it is none.
+    let bound = |value: &Scalar| {
+        let bound = text(rules.field_type(), value).and_then(|text| rules.bind(&text))?;
+        Some(table.fitting(&rules.column, bound))
+    };
+    let bind = |value: &Scalar| bound(value).filter(|bound| !rules.is_null(bound));
     let sign = match (filter.comparison, filter.values.as_slice()) {
-        (Comparison::Equal, [Scalar::Null]) => return Some((format!("{column} is null"), Vec::new())),
-        (Comparison::NotEqual, [Scalar::Null]) => return Some((format!("{column} is not null"), Vec::new())),
         (Comparison::In, values) => return one_of(column, values.iter().filter_map(bind).collect()),
         (Comparison::NotIn, values) => {
             let bound: Vec<Bound> = values.iter().filter_map(bind).collect();
@@ -103,15 +185,16 @@ fn compared(column: &str, rules: &LiveColumn, filter: &Filter) -> Option<Written
                 None => Some(("1 = 1".to_owned(), Vec::new())),
             };
         }
-        (Comparison::Equal, _) => "=",
+        (Comparison::Equal, values) => {
+            return Some((format!("{column} = ?"), vec![values.first().and_then(bind)?]));
+        }
         (Comparison::Greater, _) => ">",
         (Comparison::GreaterOrEqual, _) => ">=",
         (Comparison::Less, _) => "<",
         (Comparison::LessOrEqual, _) => "<=",
         (Comparison::Prefix, _) => return None,
     };
-    let bound = filter.values.first().and_then(bind)?;
-    Some((format!("{column} {sign} ?"), vec![bound]))
+    Some((format!("{column} {sign} ?"), vec![filter.values.first().and_then(bound)?]))
 }
 
 fn one_of(column: &str, bound: Vec<Bound>) -> Option<Written> {
@@ -175,7 +258,7 @@ pub(super) fn behind(table: &Table<'_>, live: &LiveRows, after: &str) -> Option<
     for last in 0..key.len() {
         let mut terms: Vec<String> = quoted.iter().take(last).map(|name| format!("{name} = ?")).collect();
         terms.extend(quoted.get(last).map(|name| format!("{name} > ?")));
-        bound.extend(key.iter().take(last + 1).map(|(_, value)| value.clone()));
+        bound.extend(key.iter().take(last + 1).map(|(column, value)| table.fitting(column, value.clone())));
         choices.push(format!("({})", terms.join(" and ")));
     }
     Some((format!("({})", choices.join(" or ")), bound))

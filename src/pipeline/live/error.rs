@@ -88,6 +88,14 @@ pub enum LiveError {
         /// Why.
         why: &'static str,
     },
+    /// The backend's way of comparing would leave out records that are meant, or bring others.
+    #[error("`{path}` cannot be compared at the backend: {why}")]
+    NotCompared {
+        /// The field.
+        path: String,
+        /// Why.
+        why: &'static str,
+    },
     /// More values than a backend is sent in one question.
     #[error("the filters have {values} values, and a backend is asked for {most} at most")]
     TooMany {
@@ -120,8 +128,8 @@ pub enum LiveError {
 }
 
 impl LiveError {
-    /// Whether the backend has said that there is no such record.
-    pub(super) fn is_absence(&self) -> bool {
+    /// Whether the backend has said that there is no such record, be it by a fault of which the mapping says so.
+    pub fn is_absence(&self) -> bool {
         match self {
             LiveError::NoRecord { other } => other.is_none(),
             LiveError::Fault(fault) => fault.status == Some(404),
@@ -147,6 +155,7 @@ impl LiveError {
             LiveError::Fault(_)
             | LiveError::NotStaged
             | LiveError::NotAsked { .. }
+            | LiveError::NotCompared { .. }
             | LiveError::TooMany { .. }
             | LiveError::NoRecord { .. }
             | LiveError::Rejected(_)

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::drift::explained;
+use super::place::{self, Place};
 use super::rows::{Table, of};
 use super::{Ask, Live, LiveError, condition};
 use crate::decode::{Item, Resume};
@@ -22,7 +23,7 @@ use crate::staging::{Balance, Condition, Filter};
 pub struct LivePage {
     /// The records.
     pub documents: Vec<Bytes>,
-    /// The key behind which the next page begins; `None` on the last one.
+    /// Where the next page begins, for [`LiveQuery::after`]; `None` on the last one.
     pub next: Option<String>,
     /// Records that break the mapping, and are not among them.
     pub rejected: usize,
@@ -39,7 +40,9 @@ pub struct LiveQuery {
     pub filters: Vec<Filter>,
     /// All of these hold, too.
     pub groups: Vec<Condition>,
-    /// Behind the record with this key.
+    /// What its caller sees: all of these hold, too, whoever asks for what.
+    pub only: Vec<Filter>,
+    /// Where a page before it said that it begins.
     pub after: Option<String>,
     /// So many at most.
     pub limit: usize,
@@ -64,13 +67,19 @@ impl Live {
         let table = Table::of(&self.bridge, plan, database, &callee.gate, rows).await?;
         // Of what no record can have the backend is not asked.
         let Some(mut conditions) = condition::all(&table, live, query)? else { return Ok(empty()) };
-        if let Some(after) = &query.after {
-            conditions.push(condition::behind(&table, live, after).ok_or(LiveError::NoRecord { other: None })?);
+        let keys = live.key_columns();
+        let after = match &query.after {
+            Some(after) => Some(Place::read(after, keys.len()).ok_or(LiveError::NoRecord { other: None })?),
+            None => None,
+        };
+        if let Some(Place::Key(key)) = &after {
+            conditions.push(condition::behind(&table, live, key).ok_or(LiveError::NoRecord { other: None })?);
         }
+        let behind = if let Some(Place::Row(cells)) = &after { Some(cells.as_slice()) } else { None };
         // One more than the page has, to know whether there is a next one.
         let most = u32::try_from(query.limit.saturating_add(1)).unwrap_or(u32::MAX);
         let timeout = callee.timeout();
-        let question = table.query(table.select(conditions, &live.key_columns(), most), most, timeout);
+        let question = table.query(table.page(conditions, (&keys, behind), most), most, timeout);
         let permit = callee.gate.admit(ask.at_gate(callee.gate.queue_timeout(), callee.longest())).await;
         let permit = permit.map_err(|reason| LiveError::Refused { reason })?;
         let (waited, since) = (permit.waited(), Instant::now());
@@ -84,21 +93,26 @@ impl Live {
         self.seen.answered(plan, &answer.columns);
         let mut page = empty();
         let (mut last, mut keyless, mut read) = (None, None, 0usize);
+        let mut at = (Bytes::new(), 0u64);
         while let Some(batch) = answer.batches.recv().await {
             let batch = batch.map_err(|error| of(&error, timeout))?;
             let room = query.limit.saturating_sub(read);
-            let taken = documents(plan, batch.bytes, room)?;
+            let taken = documents(plan, batch.bytes.clone(), room)?;
             read += taken.read;
+            if taken.read > 0 {
+                at = (batch.bytes, taken.read as u64);
+            }
             last = taken.last.or(last);
             keyless = taken.keyless.or(keyless);
             page.rejected += taken.rejected;
             page.documents.extend(taken.documents);
             if taken.is_more {
+                let row = Some(at).filter(|_| table.tells_kinds(live));
+                page.next = row.and_then(|(bytes, number)| place::of_row(&bytes, &keys, number)).or(last);
                 // Without a key there is no way to what stands behind it, and it must not look like the end.
-                if let (None, Some(reject)) = (&last, keyless) {
+                if let (None, Some(reject)) = (&page.next, keyless) {
                     return Err(LiveError::Rejected(Box::new(reject)));
                 }
-                page.next.clone_from(&last);
                 break;
             }
         }

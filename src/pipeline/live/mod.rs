@@ -18,6 +18,7 @@ mod error;
 mod flight;
 mod health;
 mod list;
+mod place;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -157,11 +158,19 @@ impl Live {
         Live { bridge, flights, seen, calls: TaskTracker::new(), looks: Looks::default() }
     }
 
-    /// Reads the record with this key, in its canonical form.
-    pub async fn read(&self, resource: &ResourceId, key: &str, ask: &Ask, wish: Wish) -> Result<Reading, LiveError> {
+    /// Reads the record with this key, in its canonical form. What is staged answers only where the caller may see that
+    /// (`shows`): for whoever may not it is as if nothing were, so that no answer tells that somebody else has asked for it.
+    pub async fn read(
+        &self,
+        resource: &ResourceId,
+        key: &str,
+        (ask, wish): (&Ask, Wish),
+        shows: impl Fn(&[u8]) -> bool,
+    ) -> Result<Reading, LiveError> {
         let (plan, callee) = self.bridge.world.load().callee(resource).ok_or(LiveError::Reloaded)?;
         let rules = Rules::of(&plan, wish);
         let staged = if rules.is_stored { self.staged(&plan, key).await } else { None };
+        let staged = staged.filter(|document| shows(&document.payload));
         let age = staged.as_ref().and_then(age_of);
         if let (Some(document), Some(age)) = (&staged, age)
             && !document.is_outdated

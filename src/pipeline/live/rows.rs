@@ -13,14 +13,16 @@ use super::{Live, LiveError};
 use crate::adapters::sql::{Certainty, Database, Isolation, Query, SqlError, SqlErrorKind, Value};
 use crate::decode::rows::ColumnKind;
 use crate::gate::{Lane, Permit};
-use crate::mapping::{Bound, Plan, Relation, Rows};
+use crate::mapping::{Bound, FieldType, LiveColumn, LiveRows, Plan, Relation, Rows};
 use crate::pipeline::fault::ServiceFault;
 use crate::pipeline::operate::value;
+use crate::pipeline::tables::cell::Cell;
 use crate::pipeline::tables::shape::Shape;
 use crate::pipeline::tables::statement::Select;
 use crate::pipeline::world::{Asked, Callee, Way};
 use crate::pipeline::{Bridge, PipelineError};
 use crate::record::ResourceId;
+use crate::sql::Dialect;
 
 /// So many rows that the database takes for equal in their key are looked at, where nothing keeps it unique.
 const ALIKE: u32 = 16;
@@ -79,6 +81,30 @@ impl<'r> Table<'r> {
         self.shape.quoted(column)
     }
 
+    /// Whether what the driver brings of the key's columns is of the kind that the database compares. Of what is computed in a
+    /// query or view SQLite's says that it is text, and its numbers are none behind a text.
+    pub(super) fn tells_kinds(&self, live: &LiveRows) -> bool {
+        let is_of_text = |column: &LiveColumn| {
+            !matches!(column.field_type(), FieldType::Integer { .. } | FieldType::Decimal { .. } | FieldType::Number)
+        };
+        self.shape.dialect != Dialect::Sqlite || self.is_of_one_table() || live.columns().0.iter().all(is_of_text)
+    }
+
+    /// What is bound to be compared with a column. Where that has texts, a number or a day is one as well: PostgreSQL does not
+    /// compare them with anything else. Some databases make numbers of such texts, and are asked for the number; SQLite makes
+    /// a text of the number itself, where the column is declared as one.
+    pub(super) fn fitting(&self, column: &str, bound: Bound) -> Bound {
+        let is_text = matches!(self.shape.compared_as(column), Some(ColumnKind::Text { .. }));
+        let as_number = self.shape.dialect.makes_numbers_of_texts() || self.shape.dialect == Dialect::Sqlite;
+        match &bound {
+            Bound::Integer(_) | Bound::Decimal(_) | Bound::Float(_) if is_text && !as_number => {
+                bound.text().map_or(bound, Bound::Text)
+            }
+            Bound::Written(ColumnKind::Date, text) if is_text => Bound::Text(text.clone()),
+            _ => bound,
+        }
+    }
+
     /// Whether a column may have no room for such a value. Whatever else is wrong with a row is no matter of the key.
     fn misfit(&self, column: &str, bound: &Bound) -> Misfit {
         if matches!(self.rows.source.relation, Relation::Query(_)) {
@@ -101,14 +127,30 @@ impl<'r> Table<'r> {
         self.written(self.meeting(conditions).ordered(order).first(most))
     }
 
+    /// A page of the rows for which these conditions hold, in the order of these columns; behind a row, where one is said.
+    pub(super) fn page(
+        &self,
+        conditions: Vec<(String, Vec<Bound>)>,
+        (order, behind): (&[String], Option<&[Cell]>),
+        most: u32,
+    ) -> (String, Vec<Value>) {
+        let meeting = self.meeting(conditions);
+        let meeting = match behind {
+            Some(cells) => meeting.behind(order, cells, false),
+            None => meeting,
+        };
+        self.written(meeting.ordered(order).first(most))
+    }
+
     /// All rows for which these conditions hold, kept from others to the end of the transaction where `is_locking` and that
     /// can be.
     fn guarding(&self, conditions: Vec<(String, Vec<Bound>)>, is_locking: bool) -> (String, Vec<Value>) {
-        self.written(self.meeting(conditions).locking(is_locking && self.can_lock()))
+        self.written(self.meeting(conditions).locking(is_locking && self.is_of_one_table()))
     }
 
-    /// Whether its rows can be kept from others: views and statements may be made of several tables, or of none.
-    fn can_lock(&self) -> bool {
+    /// Whether its rows are those of one table, which can be kept from others: views and statements may be made of several,
+    /// or of none.
+    fn is_of_one_table(&self) -> bool {
         matches!(self.rows.source.relation, Relation::Table { .. }) && self.shape.is_table
     }
 
@@ -187,7 +229,11 @@ impl Live {
 
 /// That the columns of the key have these values.
 fn conditions(table: &Table<'_>, key: Vec<(&str, Bound)>) -> Vec<(String, Vec<Bound>)> {
-    key.into_iter().map(|(column, bound)| (format!("{} = ?", table.quoted(column)), vec![bound])).collect()
+    let condition = |(column, bound): (&str, Bound)| {
+        let fitting = table.fitting(column, bound);
+        (format!("{} = ?", table.quoted(column)), vec![fitting])
+    };
+    key.into_iter().map(condition).collect()
 }
 
 impl Trip {

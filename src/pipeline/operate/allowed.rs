@@ -314,7 +314,7 @@ lines = { required = false, each = { price = { field = "amount", required = fals
             let wanted = if is_attack { number } else { number / power };
             let passes = match judged(&write, Some(&body), Some("1"), &customer(wanted)) {
                 Ok((request, None)) => {
-                    let given = write.given(&request, "k", "id", "c");
+                    let given = write.given(&request, "k", "id", "c", jiff::Timestamp::UNIX_EPOCH);
                     let steps = write.steps(&given);
                     let ReadyAction::Statement(_, values) = &steps[0].action else { panic!("a statement") };
                     prop_assert_eq!(&values[0], &Bound::Integer(wanted), "{}", body);

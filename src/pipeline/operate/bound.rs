@@ -82,7 +82,7 @@ impl Operate {
         let ask = Ask { place: job.place.clone(), patience: None };
         let is_allowed = match self.live.now(resource, &bounded.key, &ask).await {
             Ok(fetched) => bounded.allows([&fetched.payload].into_iter()),
-            Err(LiveError::NoRecord { other: None }) => bounded.is_new,
+            Err(error) if error.is_absence() => bounded.is_new,
             // One that cannot be judged is not seen.
             Err(LiveError::NoRecord { .. } | LiveError::Rejected(_)) => false,
             Err(error) => return Err(unread(error)),

@@ -75,7 +75,7 @@ pub(super) struct Job {
 impl Job {
     pub(super) fn given(&self) -> Given<'_> {
         let asked = &self.operation.asked;
-        self.write.given(&self.request, &self.reference, &self.operation.id, &asked.client)
+        self.write.given(&self.request, &self.reference, &self.operation.id, &asked.client, self.operation.created_at)
     }
 
     /// Under which name its backend knows whether it is at work on it.

@@ -443,7 +443,7 @@ impl Door {
         let told = service::Told::default();
         let asked = &operation.asked;
         let reference = reference::of(asked);
-        let given = write.given(request, &reference, &operation.id, &asked.client);
+        let given = write.given(request, &reference, &operation.id, &asked.client, operation.created_at);
         let metrics = (Arc::clone(&bridge.metrics), write.backend.clone());
         match self {
             Door::Database(database) => (database, told),

@@ -123,7 +123,8 @@ impl Operate {
         let ask = Ask { place: job.place.clone(), patience: None };
         match self.live.now(&job.operation.asked.resource, key, &ask).await {
             // A record that breaks the mapping may be mended by the write.
-            Ok(_) | Err(LiveError::NoRecord { other: None } | LiveError::Rejected(_)) => Ok(()),
+            Ok(_) | Err(LiveError::Rejected(_)) => Ok(()),
+            Err(error) if error.is_absence() => Ok(()),
             Err(LiveError::NoRecord { other: Some(_) }) => Err(Failure::other_spelling().into()),
             Err(LiveError::Refused { reason }) => Err(Unwanted::Refused(reason)),
             Err(error) => Err(Failure::unread(error.to_string()).into()),
@@ -135,7 +136,7 @@ impl Operate {
         let ask = Ask { place: job.place.clone(), patience: None };
         match self.live.now(&job.operation.asked.resource, key, &ask).await {
             Ok(fetched) => Ok(Some(fetched)),
-            Err(LiveError::NoRecord { other: None }) => Ok(None),
+            Err(error) if error.is_absence() => Ok(None),
             Err(LiveError::NoRecord { other: Some(_) }) => Err(Failure::other_spelling().into()),
             Err(LiveError::Refused { reason }) => Err(Unwanted::Refused(reason)),
             Err(error) => Err(Failure::unread(error.to_string()).into()),

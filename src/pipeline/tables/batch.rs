@@ -122,7 +122,11 @@ impl<'b, 'n> Chosen<'b, 'n> {
 
 /// The cells of these columns in the rows of these numbers, counted from 1 and ascending; of rows only in which all of
 /// them can be read and none is NULL.
-pub(super) fn cells_of(bytes: &[u8], names: &[String], numbers: &[u64]) -> Result<Vec<Vec<Cell>>, Malformed> {
+pub(in crate::pipeline) fn cells_of(
+    bytes: &[u8],
+    names: &[String],
+    numbers: &[u64],
+) -> Result<Vec<Vec<Cell>>, Malformed> {
     let mut found = Vec::with_capacity(numbers.len());
     if numbers.is_empty() {
         return Ok(found);

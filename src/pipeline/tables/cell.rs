@@ -12,7 +12,7 @@ use crate::record::Decimal;
 
 /// A value in the canonical form of its kind; bytes in hex.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Cell {
+pub(in crate::pipeline) struct Cell {
     pub(super) kind: ColumnKind,
     pub(super) text: String,
 }

@@ -6,7 +6,7 @@ use super::home;
 use super::shape::Shape;
 use crate::adapters::sql::{Dialect, TableInfo, TableName};
 use crate::decode::rows::ColumnKind;
-use crate::mapping::{Origin, Plan, ROW, Relation, Rows};
+use crate::mapping::{LiveColumn, LiveRows, Origin, Plan, ROW, Relation, Rows};
 
 /// What speaks against a table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,5 +64,28 @@ pub fn judge(plan: &Plan, dialect: Dialect, info: &TableInfo) -> Judgement {
             key.join(", ")
         ));
     }
+    if let Some(live) = &rows.live {
+        judgement.doubts.extend(spelt(plan, live, &shape));
+    }
     judgement
+}
+
+/// Numbers and moments that callers name, and that this database would compare as texts.
+fn spelt(plan: &Plan, live: &LiveRows, shape: &Shape) -> Vec<String> {
+    let (id, (key, filter)) = (&plan.exposure.id, live.columns());
+    let is_spelt = |column: &&LiveColumn| column.is_spelt(shape.compared_as(&column.column), shape.dialect);
+    let told = |column: &LiveColumn, what: &str| {
+        let LiveColumn { path, column, .. } = column;
+        format!("{id}: {column} is a text, in which `{path}` may be written in several ways: {what}")
+    };
+    let keys = key.iter().filter(is_spelt).map(|column| {
+        let what = "a record that is asked for at the backend is found only where the text is just as its key (7, not 007); make \
+                    it a string, or read a view that casts it";
+        told(column, what)
+    });
+    let filters = filter.iter().filter(is_spelt).map(|column| {
+        let what = "callers who filter by it get a 400; take it out of `filter`, make it a string, or read a view that casts it";
+        told(column, what)
+    });
+    keys.chain(filters).collect()
 }

@@ -5,9 +5,9 @@
 //! in going on as if nothing had been.
 
 mod ahead;
-mod batch;
+pub(super) mod batch;
 mod capture;
-mod cell;
+pub(super) mod cell;
 mod compare;
 mod crowd;
 mod everything;

@@ -120,7 +120,7 @@ impl Shape {
 
     /// Whether rows can be put into the order of this column, as far as is known. Databases cannot compare documents and
     /// drawings, and some of them no long texts.
-    pub(super) fn is_orderable(&self, name: &str) -> bool {
+    pub(in crate::pipeline) fn is_orderable(&self, name: &str) -> bool {
         let Some(column) = self.columns.get(name) else { return true };
         let declared = column.declared.to_ascii_lowercase();
         let word = declared.split(['(', ' ']).next().unwrap_or_default();
@@ -173,6 +173,32 @@ impl Shape {
     pub(in crate::pipeline) fn kind(&self, name: &str) -> Option<ColumnKind> {
         self.columns.get(name).map(|column| column.kind)
     }
+
+    /// As what the values of a column are compared, where it is known. Drivers tell of texts where exact numbers are declared
+    /// that may be longer than theirs: `numeric` of PostgreSQL, `number` of Oracle, all that SQLite has.
+    pub(in crate::pipeline) fn compared_as(&self, name: &str) -> Option<ColumnKind> {
+        let column = self.columns.get(name)?;
+        let (is_told_as_text, declared) =
+            (matches!(column.kind, ColumnKind::Text { .. }), column.declared.to_ascii_lowercase());
+        let is_number = match self.dialect {
+            Dialect::Sqlite => compares_as_number(&declared),
+            _ => NUMBERS.contains(&declared.split(['(', ' ']).next().unwrap_or_default()),
+        };
+        match is_told_as_text && is_number {
+            true => Some(ColumnKind::Decimal { precision: 38, scale: 6 }),
+            false => Some(column.kind),
+        }
+    }
+}
+
+/// Types of exact numbers, as they are declared.
+const NUMBERS: [&str; 5] = ["numeric", "decimal", "dec", "number", "decfloat"];
+
+/// Whether SQLite compares what is in a column of this declared type as a number, whatever its driver says that it is
+/// ("Determination Of Column Affinity" in its documentation).
+fn compares_as_number(declared: &str) -> bool {
+    let is_blob = declared.is_empty() || declared.contains("blob");
+    declared.contains("int") || !is_blob && !compares_as_text(declared)
 }
 
 /// Whether a column of text is compared byte by byte. What is padded is not: 'A' and 'A ' are one there.

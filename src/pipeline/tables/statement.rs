@@ -65,7 +65,7 @@ impl<'a> Select<'a> {
     }
 
     /// Only rows behind this one, in the order of these columns; with `or_equal` also those that are equal in them.
-    pub(super) fn behind(self, columns: &[String], values: &[Cell], or_equal: bool) -> Select<'a> {
+    pub(in crate::pipeline) fn behind(self, columns: &[String], values: &[Cell], or_equal: bool) -> Select<'a> {
         self.beside(columns, values, (">", if or_equal { ">=" } else { ">" }))
     }
 

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::site::{Described, site};
 use super::{done, python};
+use crate::facade::client::{exchange, request};
 
 /// By the meta schema of OpenAPI 3.1 and JSON Schema 2020-12, as `openapi-spec-validator` holds them.
 #[test]
@@ -37,6 +38,24 @@ fn the_command_prints_what_the_service_serves() {
         document["paths"].get("/v1/orders").is_some().then_some(document)
     });
     assert_eq!(served, lines[0]);
+}
+
+/// Events have no name, neither in the example nor as they are sent: so `onmessage` of a browser's `EventSource` gets them.
+#[test]
+fn events_are_described_as_they_are_sent() {
+    let described = Described::start();
+    let document: Value = serde_json::from_slice(&std::fs::read(described.description()).unwrap()).unwrap();
+    let answer = &document["paths"]["/v1/articles/changes"]["get"]["responses"]["200"];
+    let example = answer["content"]["text/event-stream"]["example"].as_str().unwrap();
+    let bearer = format!("Bearer {}", described.key);
+    let fields = [("Authorization", bearer.as_str()), ("Accept", "text/event-stream")];
+    let asked = request("GET", "/v1/articles/changes?limit=1", &fields, b"");
+    let sent = exchange(described.service.address().parse().unwrap(), &asked).unwrap();
+    let last = sent.text().trim_end().rsplit("\n\n").next().unwrap();
+    let names = |text: &str| -> Vec<String> {
+        text.lines().filter_map(|line| Some(line.split_once(':')?.0.to_owned())).collect()
+    };
+    assert_eq!(names(example), names(last), "{example}\n{}", sent.text());
 }
 
 /// The examples of the demo are records that its generator has written down.

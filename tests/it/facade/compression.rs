@@ -89,3 +89,26 @@ fn a_coded_stream_comes_page_by_page() {
     }
     assert!(chunks <= 4 && plain <= page, "{chunks} chunks, {plain} of {page}");
 }
+
+/// Asking for the description takes no key, and coding it costs far more than asking.
+#[test]
+fn the_description_is_coded_for_everybody_no_more_than_so_often() {
+    let app = TestApp::start();
+    app.stage_orders(100);
+    let plain = app.send_as_is("GET", "/openapi.json", &[], b"");
+    let began = std::time::Instant::now();
+    let mut coded = 0;
+    for number in 0..200 {
+        // Nor does it help to take nothing else.
+        let wish = if number % 2 == 0 { "gzip" } else { "gzip, identity;q=0" };
+        let answer = app.send_as_is("GET", "/openapi.json", &[("Accept-Encoding", wish)], b"");
+        assert_eq!(answer.status, 200);
+        let is_coded = answer.field("content-encoding").is_some();
+        coded += u32::from(is_coded);
+        assert!(if is_coded { decoded(&answer) == plain.body } else { answer.body == plain.body }, "{number}");
+    }
+    let most = 51 + 5 * began.elapsed().as_secs() as u32 + 5;
+    assert!((50..=most).contains(&coded), "{coded} of {most}");
+    // Whoever is known is not held to that.
+    assert_eq!(app.get_with("/v1/orders", &[("Accept-Encoding", "gzip")]).field("content-encoding"), Some("gzip"));
+}

@@ -46,6 +46,11 @@ fn a_full_disk_is_told_once_and_mended_by_itself() {
     assert!(finding.contains("calls to erp are refused") && finding.contains("No space left on device"), "{finding}");
     assert!(finding.contains("see that the disk of the gates' folder"), "{finding}");
     assert_eq!(seat::gate(&service)["trouble"], finding);
+    // Callers are told that it is so, and neither of which backend nor of which folder: they need no key to ask.
+    let open = exchange(seat::address(&service), &request("GET", "/health/ready", &[], b"")).unwrap();
+    let told = open.json()["parts"]["machine"]["finding"].as_str().unwrap_or_default().to_owned();
+    assert_eq!(open.status, 503, "{}", open.text());
+    assert!(told.starts_with("lacks something") && !told.contains("erp") && !told.contains("device"), "{told}");
     let (_, page) = service.admin("GET", "/");
     assert!(page.contains("<p class=\"bad\">calls to erp are refused"), "{page}");
     let (_, metrics) = service.admin("GET", "/metrics");

@@ -133,7 +133,7 @@ fn a_live_resource_keeps_what_it_may_serve_stale() {
     site.get("/v1/orders/changes").problem(404, "no-such-path");
 }
 
-fn freeze(site: &Running, method: &str) {
+pub(super) fn freeze(site: &Running, method: &str) {
     let body: &[u8] =
         if method == "POST" { b"{\"reason\":\"stock\",\"for\":\"1h\"}" } else { b"{\"reason\":\"done\"}" };
     let change = request(method, "/admin/v1/gates/erp/freeze", &[("Content-Type", "application/json")], body);

@@ -6,3 +6,4 @@ mod fresh;
 mod read;
 mod shared;
 pub(crate) mod site;
+mod unseen;

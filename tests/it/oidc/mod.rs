@@ -1,5 +1,6 @@
 //! Access tokens over sockets: of a provider that nobody here wrote, and of an issuer that signs what must not be taken.
 
+mod asked;
 mod doctor;
 mod hostile;
 mod keys;

@@ -80,3 +80,47 @@ fn a_key_that_is_too_long_is_not_missing() {
     with_key("").problem(400, "idempotency-key-missing");
     assert_eq!(with_key(&"x".repeat(255)).status, 201);
 }
+
+/// A no says what would do.
+#[test]
+fn what_to_do_next_is_told() {
+    let site = with(CRUD).sqlite(TABLES);
+    let hint = |answer: &Answer| answer.json()["hint"].as_str().unwrap_or_default().to_owned();
+    let lines = send(&site, "POST", "/v1/orders", &[("Content-Type", "application/ndjson")], BODY);
+    assert_eq!(lines.status, 415);
+    assert!(
+        hint(&lines).contains("`application/json`") && hint(&lines).contains("`application/x-ndjson`"),
+        "{lines:?}"
+    );
+    // None would be taken of any type.
+    let body = send(&site, "DELETE", "/v1/orders/4711", &[("Content-Type", "text/plain")], b"x");
+    body.problem(400, "malformed-body");
+    assert!(hint(&body).contains("without a body"), "{body:?}");
+    assert_eq!(send(&site, "POST", "/v1/orders", &[JSON], BODY).status, 201);
+    let stale = site.write_with("PATCH", "/v1/orders/4711", "s", &[("If-Match", "\"0\"")], r#"{"amount":2}"#);
+    stale.problem(412, "precondition-failed");
+    assert!(hint(&stale).contains("`ETag`"), "{stale:?}");
+    // Parameters of a key mean nothing (RFC 9651 section 3.1.2).
+    let bearer = format!("Bearer {}", site.key);
+    let made = |key: &str| {
+        let fields = [("Authorization", bearer.as_str()), ("Idempotency-Key", key), JSON];
+        let body = br#"{"order_no":"4712","amount":1}"#;
+        exchange(site.address(), &request("POST", "/v1/orders", &fields, body)).unwrap()
+    };
+    assert_eq!(made("\"p\"; by=\"shop\"").status, 201);
+    assert_eq!(made("p").field("idempotent-replayed"), Some("true"));
+}
+
+/// RFC 7240 section 4.3: whoever would take an early answer and waits for a while waits first.
+#[test]
+fn who_waits_a_while_is_told_what_came_of_it() {
+    let site = with(CRUD).sqlite(TABLES);
+    let made = |number: u32, prefer: &str| {
+        let body = format!("{{\"order_no\":\"{number}\",\"amount\":1}}");
+        site.write_with("POST", "/v1/orders", &number.to_string(), &[("Prefer", prefer)], &body)
+    };
+    let both = made(1, "respond-async, wait=60");
+    assert_eq!((both.status, both.field("preference-applied")), (201, Some("respond-async, wait=60")), "{both:?}");
+    assert_eq!(made(2, "respond-async").status, 202);
+    assert_eq!(made(3, "respond-async, wait=0").status, 202);
+}

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{FOLDERS, Running, site, start};
+use super::{FOLDERS, ORDERS, Running, site, start};
 
 /// The fields of a body, each of which a test's file uses.
 const ORDER: &str = r#"
@@ -343,6 +343,50 @@ fn names_of_files_stay_in_their_folder() {
     assert!(shown.contains("\"a/b\""), "{shown}");
     assert_eq!(written(&running, r#"{"no":"Größe 1.csv"}"#).0, "Größe 1.csv");
     assert_eq!(running.outbox()[0].1, "NO,NAME\r\nGröße 1.csv,\r\n");
+}
+
+/// A file tells when its write was accepted, however late it is written, and by whichever process.
+#[test]
+fn stamps_are_of_when_the_write_was_accepted() {
+    let running = running(
+        r#"
+parked = true
+stamps = { day = { format = "%d%m%y", zone = "Pacific/Kiritimati" }, clock = { type = "time" }, moment = {}, stamp = "%Y%m%d%H%M%S" }
+file = { name = "ORD.{stamp}.CSV", record = { NO = "{no}", DAY = "{day}", CLOCK = "{clock}", MOMENT = "{moment}", SENT = "at {clock}" }, csv = {} }
+"#,
+        "no = \"integer\"\n",
+    );
+    let mut freeze = running.site.command(&["gate", "freeze", "erp", "--reason", "stock taking", "--for", "3s"]);
+    let frozen = freeze.env("TOLLBRIDGE__SERVER__ADMIN_LISTEN", running.service.admin_address()).output().unwrap();
+    assert!(frozen.status.success(), "{frozen:?}");
+    let parked = running.create("k", r#"{"no":7}"#);
+    assert_eq!(parked.status, 202, "{parked:?}");
+    let running = running.kill_and_restart();
+    let operation = running
+        .service
+        .until(|| running.operations().into_iter().next().filter(|operation| operation["state"] == "succeeded"));
+    let accepted: jiff::Timestamp = operation["created_at"].as_str().unwrap().parse().unwrap();
+    let utc = accepted.to_zoned(jiff::tz::TimeZone::UTC);
+    let day = accepted.in_tz("Pacific/Kiritimati").unwrap().strftime("%d%m%y").to_string();
+    let (clock, stamp) = (utc.strftime("%H:%M:%S").to_string(), utc.strftime("%Y%m%d%H%M%S").to_string());
+    let row = format!("7,{day},{clock},{},at {clock}", utc.strftime("%Y-%m-%dT%H:%M:%S"));
+    assert_eq!(running.outbox(), [(format!("ORD.{stamp}.CSV"), format!("NO,DAY,CLOCK,MOMENT,SENT\r\n{row}\r\n"))]);
+    assert_eq!(running.create("k", r#"{"no":7}"#).json()["file"], format!("ORD.{stamp}.CSV"));
+}
+
+/// What the mapping itself brings into a file and the layout or the name cannot hold is told before anybody calls.
+#[test]
+fn a_stamp_that_does_not_fit_is_told_by_check() {
+    let mapping = format!(
+        "{}stamps = {{ day = \"%d/%m/%Y\" }}\n\
+         file = {{ name = \"N{{day}}.txt\", record = {{ NO = \"{{no}}\", DAY = \"{{day}}\" }}, fixed_width = {{ fields = [{{ name = \"NO\", \
+         start = 1, length = 6 }}, {{ name = \"DAY\", start = 7, length = 8 }}] }} }}\n[operations.create.body]\nno = \"integer\"\n",
+        ORDERS.split_once("file = ").unwrap().0
+    );
+    let checked = site(FOLDERS, &mapping).run(&["check"]);
+    let said = String::from_utf8_lossy(&checked.stderr).into_owned() + &String::from_utf8_lossy(&checked.stdout);
+    assert!(said.contains("\"30/09/2026\" cannot stand in the name of a file: it has one of /"), "{said}");
+    assert!(said.contains("at /DAY: expected text in columns 7 to 14, found 10 columns"), "{said}");
 }
 
 /// The example of the pages is right as it stands.

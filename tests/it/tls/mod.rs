@@ -38,6 +38,23 @@ impl Authority {
         openssl(&self.folder, &[signing.as_slice(), &more].concat());
     }
 
+    /// The same with one that ends in so many seconds.
+    fn vouch_for_a_while(&self, name: &str, names: &str, seconds: i64) {
+        self.vouch(name, name, names);
+        let config = format!(
+            "[ca]\ndefault_ca = own\n[own]\ndatabase = index\nnew_certs_dir = .\nrand_serial = yes\ncertificate = ca.pem\n\
+             private_key = ca.key\ndefault_md = sha256\npolicy = any\nunique_subject = no\nx509_extensions = names\n\
+             [any]\ncommonName = supplied\n[names]\nsubjectAltName = {names}\n"
+        );
+        std::fs::write(self.folder.join("ca.cnf"), config).unwrap();
+        std::fs::write(self.folder.join("index"), "").unwrap();
+        let end = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(seconds);
+        let end = end.strftime("%Y%m%d%H%M%SZ").to_string();
+        let (request, certificate) = (format!("{name}.csr"), format!("{name}.pem"));
+        let signing = ["ca", "-batch", "-notext", "-config", "ca.cnf", "-in", &request, "-out", &certificate];
+        openssl(&self.folder, &[signing.as_slice(), &["-startdate", "20200101000000Z", "-enddate", &end]].concat());
+    }
+
     fn file(&self, name: &str) -> String {
         self.folder.join(name).display().to_string()
     }
@@ -116,6 +133,33 @@ fn certificates_say_who_calls() {
     assert!(service.get("/v1", &key).is_err());
     let (_, clients) = service.admin("GET", "/admin/v1/clients");
     assert!(clients.contains("\"webshop\"") && clients.contains("\"boss\""), "{clients}");
+}
+
+#[test]
+fn a_certificate_that_ends_is_nobodys_on_the_connection_that_it_has_begun() {
+    let site = Site::with_mappings(&[("items.v1.toml", MAPPING)]);
+    let authority = Authority::new(&site.path("tls"));
+    authority.vouch("server", "server", "IP:127.0.0.1");
+    configure(&site, "client_ca = \"tls/ca.pem\"", TABLE);
+    let service = site.serve();
+    service.until(|| (status(&curl(&service, &authority, "/health/ready", &[])) > 0).then_some(()));
+    // A feed that goes on until the certificate ends, and a question on the same connection behind it.
+    let asked = |seconds: i64| {
+        authority.vouch_for_a_while("brief", "DNS:shop.example", seconds);
+        let (url, most) = (format!("https://{}/v1/items", service.address()), (seconds + 90).to_string());
+        let (ca, certificate, key) =
+            (authority.file("ca.pem"), authority.file("brief.pem"), authority.file("brief.key"));
+        let feed = format!("{url}/changes");
+        let common = ["-s", "-i", "--cacert", &ca, "--cert", &certificate, "--key", &key, "--max-time", &most];
+        let events = ["-N", "-H", "Accept: text/event-stream", &feed, "--next"];
+        Command::new("curl").args(common).args(events).args(common).arg(&url).output().unwrap()
+    };
+    // On a machine that is busy it may have ended before the connection has begun.
+    let answers = [8, 30, 120].into_iter().map(asked).find(|answers| status(answers) == 200).unwrap();
+    let (both, code) = (said(&answers), answers.status.code());
+    assert!(both.starts_with("HTTP/2 200") && both.contains("retry: 3000"), "{both}");
+    assert_eq!((both.matches("HTTP/2 401").count(), code), (1, Some(0)), "{both}");
+    assert!(both.contains("the certificate that was shown has ended"), "{both}");
 }
 
 #[test]

@@ -325,7 +325,7 @@ impl Simulation {
             }
         }
         assert_eq!((self.core.in_flight(), self.calls.len(), self.backend.working), (0, 0, 0), "something is left");
-        assert_eq!(self.core.queued().iter().sum::<usize>(), 0);
+        assert_eq!(self.core.queued(self.core.calls()).iter().sum::<usize>(), 0);
         self.result.latencies.values_mut().for_each(|latencies| latencies.sort());
         (self.result.most, self.result.halts) = (self.backend.most, self.backend.halts);
         self.result

@@ -187,7 +187,10 @@ fn calls_past_their_time_are_failures_then_and_not_when_they_end_at_last() {
         core.time_is_over(grant, ms(10_000));
         // Once is enough.
         core.time_is_over(grant, ms(10_000));
-        assert_eq!((core.overdue(), core.active()[Lane::Interactive.index()], core.in_flight()), (n + 1, 5 - n, 6));
+        assert_eq!(
+            (core.overdue.len(), core.in_time(core.calls())[Lane::Interactive.index()], core.in_flight()),
+            (n + 1, 5 - n, 6)
+        );
     }
     core.pump(ms(10_000), &mut verdicts);
     assert!(
@@ -201,7 +204,7 @@ fn calls_past_their_time_are_failures_then_and_not_when_they_end_at_last() {
     for grant in &grants {
         core.end(grant, End::Failed, true, ms(30_010));
     }
-    assert_eq!((core.overdue(), core.in_flight(), core.breaker()), (0, 0, BreakerState::HalfOpen));
+    assert_eq!((core.overdue.len(), core.in_flight(), core.breaker()), (0, 0, BreakerState::HalfOpen));
     core.pump(ms(30_010), &mut verdicts);
     assert_eq!(tickets(&verdicts), [waits]);
     let probe = verdicts.remove(0).outcome.unwrap();

@@ -260,10 +260,13 @@ impl Book {
     fn check(&self) -> Check {
         let in_flight = self.running.len() + self.lingering.len();
         prop_assert_eq!(self.core.in_flight(), in_flight);
-        prop_assert_eq!(self.core.overdue(), self.overdue.len());
-        prop_assert_eq!(self.core.active().iter().sum::<usize>(), self.running.len() - self.overdue.len());
+        prop_assert_eq!(self.core.overdue.len(), self.overdue.len());
+        prop_assert_eq!(
+            self.core.in_time(self.core.calls()).iter().sum::<usize>(),
+            self.running.len() - self.overdue.len()
+        );
         prop_assert_eq!(self.core.lingering(), self.lingering.len());
-        prop_assert_eq!(self.core.queued().iter().sum::<usize>(), self.waiting.len());
+        prop_assert_eq!(self.core.queued(self.core.calls()).iter().sum::<usize>(), self.waiting.len());
         let cap = self.core.cap();
         prop_assert!((1..=self.limits.max_in_flight).contains(&cap));
         if let Some(limit) = self.core.adaptive_limit() {

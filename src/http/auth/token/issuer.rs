@@ -160,7 +160,7 @@ impl Issuer {
     /// Where tokens are asked for.
     pub(super) fn introspection<'k>(&'k self, known: Option<&'k Known>) -> Option<&'k Endpoint> {
         let configured = self.config.introspection.as_ref().and_then(|introspection| introspection.url.as_ref());
-        configured.or(known?.introspection.as_ref())
+        configured.or_else(|| known?.introspection.as_ref())
     }
 }
 

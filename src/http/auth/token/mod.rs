@@ -12,25 +12,24 @@ mod introspect;
 mod issuer;
 mod jws;
 mod keys;
+mod places;
 mod strict;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::Semaphore;
 
 use claims::{Grant, Now, Told};
 use issuer::{Issuer, Known};
+use places::Places;
 
 pub(super) use claims::at as claim_at;
 
 pub use algorithm::Algorithm;
 pub use config::{INTROSPECTION, IntrospectionConfig, IssuerConfig, KeysAt, OIDC};
 pub use issuer::{Looked, look};
-
-/// So many tokens are asked about at once; each has a caller who waits.
-const MOST_ASKED: usize = 32;
 
 /// Why a token is not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +43,7 @@ pub(super) enum Refusal {
 /// All issuers whose tokens are taken.
 pub(super) struct Tokens {
     issuers: Vec<Arc<Issuer>>,
-    asked: Semaphore,
+    places: Places,
 }
 
 /// A good token.
@@ -74,7 +73,7 @@ impl Proof {
 impl Tokens {
     pub(super) fn new(configs: &[IssuerConfig]) -> Tokens {
         let issuers = configs.iter().map(|config| Arc::new(Issuer::new(config))).collect();
-        Tokens { issuers, asked: Semaphore::new(MOST_ASKED) }
+        Tokens { issuers, places: Places::new() }
     }
 
     /// Whether any are taken.
@@ -82,8 +81,8 @@ impl Tokens {
         !self.issuers.is_empty()
     }
 
-    /// Judges a token.
-    pub(super) async fn judge(&self, text: &str) -> Result<Good, Refusal> {
+    /// Judges a token, which was sent from this address where it is said.
+    pub(super) async fn judge(&self, text: &str, from: Option<IpAddr>) -> Result<Good, Refusal> {
         let (grant, proof, most) = match jws::is_like_one(text) {
             true => {
                 let (grant, proof) = self.check(text).await?;
@@ -91,7 +90,7 @@ impl Tokens {
                 (grant, Some(proof), most)
             }
             false => {
-                let (grant, most) = self.ask(text).await?;
+                let (grant, most) = self.ask(text, from).await?;
                 (grant, None, most)
             }
         };
@@ -120,11 +119,11 @@ impl Tokens {
         Ok((grant, Proof { issuer: Arc::clone(issuer), known }))
     }
 
-    async fn ask(&self, text: &str) -> Result<(Grant, Duration), Refusal> {
+    async fn ask(&self, text: &str, from: Option<IpAddr>) -> Result<(Grant, Duration), Refusal> {
         let asked = self.issuers.iter().find_map(|issuer| Some((issuer, issuer.config.introspection.as_ref()?)));
         let (issuer, config) = asked.ok_or(Refusal::Invalid("it is not written like a signed token"))?;
-        let _place =
-            self.asked.try_acquire().map_err(|_| Refusal::Unavailable("too many tokens are asked about".to_owned()))?;
+        let place = self.places.take(from);
+        let _place = place.ok_or_else(|| Refusal::Unavailable("too many tokens are asked about".to_owned()))?;
         let grant = introspect::ask(issuer, config, text).await?;
         Ok((grant, config.cache))
     }

@@ -10,7 +10,7 @@ use super::has_short_year;
 use crate::decode::Json;
 use crate::diagnostic::{Faults, SourceText};
 use crate::mapping::operations::WriteOperation;
-use crate::mapping::operations::tests::one;
+use crate::mapping::operations::tests::{ACCEPTED, one};
 use crate::mapping::{ServiceWsdl, Services, compile_with};
 use crate::record::Decimal;
 use crate::wsdl::{Choice, Offline, Settings, Wsdl, import};
@@ -48,7 +48,7 @@ impl Taken {
         let asked = self.write.read(Some(&Json::parse(&body).unwrap()), None);
         let asked = asked.unwrap_or_else(|fault| panic!("{body} is permitted by {:#}: {fault:?}", self.schema));
         if let Some(service) = self.write.service() {
-            let sent = service.call.message(&self.write.given(&asked, "k", "id", "web"));
+            let sent = service.call.message(&self.write.given(&asked, "k", "id", "web", ACCEPTED));
             assert!(sent.is_ok(), "{body} is permitted by {:#}: {sent:?}", self.schema);
         }
         true
@@ -284,7 +284,7 @@ fn numbers_are_taken_as_numbers() {
     let text = |name: &str, value: &str| {
         let body = format!("{{\"{name}\":{value}}}");
         let asked = taken.write.read(Some(&Json::parse(&body).unwrap()), None).unwrap();
-        let steps = taken.write.steps(&taken.write.given(&asked, "k", "id", "web"));
+        let steps = taken.write.steps(&taken.write.given(&asked, "k", "id", "web", ACCEPTED));
         format!("{:?}", steps[0].action)
     };
     for (name, plain, others) in [
@@ -532,6 +532,34 @@ fn values_that_the_service_never_takes_are_told_by_check() {
     );
     let fault = served("f = { type = \"string\", required = false, default = \"C\" }", "E2 = \"{f}\"").unwrap_err();
     assert!(fault.contains("`f` of the body can be its default"), "{fault}");
+}
+
+#[test]
+fn stamps_are_sent_in_the_forms_that_the_service_takes() {
+    let stamped = |stamp: &str, sent: &str| {
+        served(
+            &format!("f = {{ type = \"string\", required = false }} }}\nstamps = {{ s = {stamp}"),
+            &format!("{sent}, E0 = \"{{f}}\""),
+        )
+    };
+    for (stamp, element, written) in [
+        ("{ type = \"date\", zone = \"Europe/Berlin\" }", "E19", "2026-03-29"),
+        ("{}", "E21", "2026-03-29T01:00:05"),
+        ("\"%Y-%m-%dT%H:%M:%SZ\"", "E20", "2026-03-29T01:00:05Z"),
+        ("{ type = \"time\" }", "E22", "01:00:05"),
+        ("\"%Y\"", "E23", "2026"),
+    ] {
+        let write = stamped(stamp, &format!("{element} = \"{{s}}\"")).unwrap_or_else(|faults| panic!("{faults}"));
+        let asked = write.read(None, None).unwrap();
+        let sent = write.service().unwrap().call.message(&write.given(&asked, "k", "id", "web", ACCEPTED)).unwrap();
+        let text = sent.envelope;
+        assert!(text.contains(&format!("{element}>{written}</")), "{text}");
+    }
+    let fault = stamped("\"%Y%m%d\"", "E19 = \"{s}\"").unwrap_err();
+    assert!(
+        fault.contains("`E19`: the service takes") && fault.contains("the stamp `s` is not of that form"),
+        "{fault}"
+    );
 }
 
 proptest! {

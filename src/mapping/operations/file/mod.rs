@@ -11,6 +11,7 @@ use crate::diagnostic::{Node, Table, Written};
 
 use super::input::{InputFault, MOST_FAULTS};
 use super::keys::FILE;
+use super::stamps::SOME_TIME;
 use super::steps::Scope;
 use super::{Given, NotARequest, OfCaller, WriteOperation, WriteRequest};
 use record::{Compiler, Element, From, Part, Text};
@@ -201,7 +202,7 @@ impl FileWrite {
 
     /// What a caller has sent that the file cannot hold.
     pub(super) fn judge(&self, operation: &WriteOperation, request: &WriteRequest) -> Result<(), NotARequest> {
-        let given = operation.given(request, SOME_ID, SOME_ID, SOME_CLIENT);
+        let given = operation.given(request, SOME_ID, SOME_ID, SOME_CLIENT, SOME_TIME);
         match self.made(&given).err().map(|fault| fault.from) {
             None => Ok(()),
             Some(Some(From::Key)) => Err(NotARequest::Key),
@@ -226,7 +227,7 @@ impl FileWrite {
             // Most files say nothing of it: they are not made once more for that.
             return None;
         }
-        match self.made(&operation.given(request, idempotency_key, SOME_ID, client)).err()? {
+        match self.made(&operation.given(request, idempotency_key, SOME_ID, client, SOME_TIME)).err()? {
             Fault { from: Some(From::Caller(of)), wanted, .. } => Some((of, wanted)),
             _ => None,
         }
@@ -270,7 +271,7 @@ impl FileWrite {
     /// What is wrong with the file whatever callers send, as far as one of some values shows: fields that the layout has
     /// not, or that it wants and has not got.
     fn doubts(&self, given: &Given<'_>) -> Vec<String> {
-        let mut said = Vec::new();
+        let mut said = self.odd_names(given);
         let Some(mut encoder) = self.layout.encoder() else { return said };
         let (mut out, mut is_whole) = (Vec::new(), true);
         let judged = self.each_record(given, |part, element, json| {
@@ -289,6 +290,16 @@ impl FileWrite {
             said.push(of_record(&fault));
         }
         said
+    }
+
+    /// What cannot stand in a name, and no caller brings into it.
+    fn odd_names(&self, given: &Given<'_>) -> Vec<String> {
+        let pieces = |text: &Text| text.pieces(given, None);
+        let own =
+            std::iter::once(&self.name).chain(&self.done_file).flat_map(pieces).filter(|(_, from)| from.is_none());
+        own.filter(|(piece, _)| piece.contains(is_odd))
+            .map(|(piece, _)| format!("{piece:?} cannot stand in the name of a file: it has one of {ODD}"))
+            .collect()
     }
 
     fn made(&self, given: &Given<'_>) -> Result<Vec<WrittenFile>, Fault> {
@@ -382,7 +393,7 @@ impl WriteOperation {
         let Some(file) = &self.file else { return Vec::new() };
         let key = self.key.iter().map(|(_, rules)| rules.sample()).collect();
         let request = WriteRequest { values: self.input.sample(), key, canonical: String::new() };
-        file.doubts(&self.given(&request, SOME_ID, SOME_ID, SOME_CLIENT))
+        file.doubts(&self.given(&request, SOME_ID, SOME_ID, SOME_CLIENT, SOME_TIME))
     }
 }
 
@@ -432,10 +443,16 @@ fn of_record(fault: &EncodeFault) -> String {
     format!("in its record{place}: expected {expected}, found {found}")
 }
 
+/// What no name has on one system or another, as a phrase.
+const ODD: &str = r#"/ \ < > : " | ? * or a control character"#;
+
+fn is_odd(c: char) -> bool {
+    c.is_control() || r#"/\<>:"|?*"#.contains(c)
+}
+
 /// A name that is one part of a path, on whatever system it is read, and of no file that is hidden.
 fn named(text: &Text, given: &Given<'_>) -> Result<String, Fault> {
     let name = text.written(given, None);
-    let is_odd = |c: char| c.is_control() || r#"/\<>:"|?*"#.contains(c);
     let why = if name.is_empty() {
         "which is empty"
     } else if name.len() > LONGEST_NAME {

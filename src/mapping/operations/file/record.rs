@@ -151,7 +151,7 @@ impl Compiler<'_, '_> {
             Some(path) => self.scope.at(path.split('/').map(str::to_owned).collect()),
             None => self.scope.find(name, each),
         };
-        if found.is_none() {
+        if found.is_none() && !self.scope.is_broken(name) {
             let fault = node.fault(format!("`{{{name}}}` is nothing that is known here"));
             self.scope.around.faults.push(suggest(fault, name, &self.scope.names(each)));
         }
