@@ -326,12 +326,12 @@ pub fn compile_with(
         let place = serve_node.as_ref().and_then(|node| node.as_table()?.get("mode")).or(table.get("key"));
         // Of what is staged the lists are, too.
         let filter = if serving.mode() == Mode::Live { serving.filter() } else { &[] };
-        live = rows::compile_live(place.unwrap_or(table.node()), filter, preset, &around);
+        live = rows::compile_live(place.unwrap_or(table.node()), filter, &access.rows, preset, &around);
     } else if reach == Reach::Database && !operations.is_empty() {
         // Nobody asks for it; where it can be done, a record that was written to is looked at when that matters.
         let silent = Faults::new();
         let around = operations::Surroundings { faults: &silent, ..around };
-        live = rows::compile_live(table.node(), &[], preset, &around);
+        live = rows::compile_live(table.node(), &[], &[], preset, &around);
         live = live.filter(|_| silent.is_empty());
     }
     let example = example::read(&table, &compiled.shape.schema, texts, faults);

@@ -5,6 +5,7 @@ use super::nulls::{Null, Nulls};
 use crate::decode::Json;
 use crate::decode::rows::ColumnKind;
 use crate::diagnostic::{Entries, Faults, Node};
+use crate::mapping::access::RowBound;
 use crate::mapping::exposure::{FieldType, QueryField};
 use crate::mapping::operations::{Bound, Scalar, Surroundings, rule_of, written_field};
 use crate::mapping::preset::Preset;
@@ -26,6 +27,8 @@ const LOSSY: [(&str, &str); 6] = [
 pub struct LiveRows {
     key: Vec<LiveColumn>,
     filter: Vec<LiveColumn>,
+    /// By which some callers see a part of the records, where nobody may filter by them.
+    bounds: Vec<LiveColumn>,
 }
 
 /// A field that is one column.
@@ -73,6 +76,11 @@ impl LiveRows {
     /// The columns that are compared with what callers name: those of the key, and those of the declared filters.
     pub fn columns(&self) -> (&[LiveColumn], &[LiveColumn]) {
         (&self.key, &self.filter)
+    }
+
+    /// The column of a field that bounds what callers see; `None` where the database cannot be asked by it.
+    pub fn bound(&self, path: &str) -> Option<&LiveColumn> {
+        self.filter.iter().chain(&self.bounds).find(|column| column.path == path)
     }
 
     /// The column that a declared filter compares.
@@ -146,6 +154,7 @@ impl LiveColumn {
 pub(in crate::mapping) fn compile(
     at: &Node,
     filter: &[QueryField],
+    rows: &[RowBound],
     preset: Option<&Preset>,
     around: &Surroundings<'_>,
 ) -> Option<LiveRows> {
@@ -153,7 +162,12 @@ pub(in crate::mapping) fn compile(
     let compiled = |path: &str| column(path, at, preset, around);
     let key: Vec<_> = around.key.iter().filter_map(|path| compiled(path)).collect();
     let filter: Vec<_> = filter.iter().filter_map(|field| compiled(&field.path)).collect();
-    (around.faults.len() == before).then_some(LiveRows { key, filter })
+    // What comes is judged by them in any case.
+    let silent = Faults::new();
+    let unheard = Surroundings { faults: &silent, ..*around };
+    let others = rows.iter().filter(|bound| filter.iter().all(|column| column.path != bound.field.path));
+    let bounds = others.filter_map(|bound| column(&bound.field.path, at, preset, &unheard)).collect();
+    (around.faults.len() == before).then_some(LiveRows { key, filter, bounds })
 }
 
 fn column(path: &str, at: &Node, preset: Option<&Preset>, around: &Surroundings<'_>) -> Option<LiveColumn> {

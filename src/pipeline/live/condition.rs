@@ -30,7 +30,13 @@ enum Joint {
 pub(super) fn all(table: &Table<'_>, live: &LiveRows, query: &LiveQuery) -> Result<Option<Vec<Written>>, LiveError> {
     let mut written = Vec::with_capacity(query.filters.len() + query.groups.len());
     for (filter, is_asked) in query.filters.iter().zip(repeat(true)).chain(query.only.iter().zip(repeat(false))) {
-        match one(table, live, filter, is_asked)? {
+        let column = match is_asked {
+            true => Some(asked(live, filter)?),
+            false => live.bound(&filter.path),
+        };
+        // What bounds its caller's sight, and cannot be asked for, is judged of what comes.
+        let Some(column) = column else { continue };
+        match one(table, column, filter, is_asked)? {
             Some(condition) => written.push(condition),
             None => return Ok(None),
         }
@@ -48,7 +54,7 @@ pub(super) fn all(table: &Table<'_>, live: &LiveRows, query: &LiveQuery) -> Resu
 /// A group; `None` where nothing fits it.
 fn grouped(table: &Table<'_>, live: &LiveRows, condition: &Condition) -> Result<Option<Written>, LiveError> {
     let (parts, joint) = match condition {
-        Condition::Field(filter) => return one(table, live, filter, true),
+        Condition::Field(filter) => return one(table, asked(live, filter)?, filter, true),
         Condition::All(parts) => (parts, Joint::All),
         Condition::Any(parts) => (parts, Joint::Any),
     };
@@ -67,10 +73,14 @@ fn grouped(table: &Table<'_>, live: &LiveRows, condition: &Condition) -> Result<
     Ok((!texts.is_empty()).then(|| (format!("({})", texts.join(word)), bound)))
 }
 
+/// The column of a declared filter.
+fn asked<'l>(live: &'l LiveRows, filter: &Filter) -> Result<&'l LiveColumn, LiveError> {
+    live.filter(&filter.path).ok_or(LiveError::Reloaded)
+}
+
 /// A filter; `None` where nothing fits it. What nobody has asked for bounds what its caller sees: it leaves out rather too many
 /// than none, and what comes is judged once more.
-fn one(table: &Table<'_>, live: &LiveRows, filter: &Filter, is_asked: bool) -> Result<Option<Written>, LiveError> {
-    let column = live.filter(&filter.path).ok_or(LiveError::Reloaded)?;
+fn one(table: &Table<'_>, column: &LiveColumn, filter: &Filter, is_asked: bool) -> Result<Option<Written>, LiveError> {
     let (kind, dialect) = (table.shape.compared_as(&column.column), table.shape.dialect);
     let quoted = table.quoted(&column.column);
     let refused = |why: &'static str| LiveError::NotAsked { path: filter.path.clone(), why };
@@ -107,55 +117,46 @@ fn trimmed(column: &str, dialect: Dialect) -> String {
     }
 }
 
-/// That there is no value: NULL, or what else means it.
-fn has_none(column: &str, nulls: &[Null], dialect: Dialect) -> Written {
-    let (mut texts, mut bound) = (vec![format!("{column} is null")], Vec::new());
-    for null in nulls {
-        match null {
-            Null::Is(word) => {
-                texts.push(format!("{column} = ?"));
-                bound.push(word.clone());
-            }
-            Null::Within(first, end) => {
-                texts.push(format!("({column} >= ? and {column} < ?)"));
-                bound.extend([first.clone(), end.clone()]);
-            }
-            Null::From(first) => {
-                texts.push(format!("{column} >= ?"));
-                bound.push(first.clone());
-            }
-            // An empty text is NULL to Oracle.
-            Null::Blank if dialect == Dialect::Oracle => texts.push(format!("rtrim({column}) is null")),
-            Null::Blank => texts.push(format!("{} = ''", trimmed(column, dialect))),
+/// That a column has what means null, or that it has a value and not that.
+fn means(column: &str, null: &Null, dialect: Dialect, is_null: bool) -> Written {
+    match null {
+        Null::Is(word) => (format!("{column} {} ?", if is_null { "=" } else { "<>" }), vec![word.clone()]),
+        Null::Within(first, end) => {
+            let text = match is_null {
+                true => format!("({column} >= ? and {column} < ?)"),
+                false => format!("({column} < ? or {column} >= ?)"),
+            };
+            (text, vec![first.clone(), end.clone()])
+        }
+        Null::From(first) => (format!("{column} {} ?", if is_null { ">=" } else { "<" }), vec![first.clone()]),
+        // An empty text is NULL to Oracle.
+        Null::Blank if dialect == Dialect::Oracle => {
+            (format!("rtrim({column}) is {}null", if is_null { "" } else { "not " }), Vec::new())
+        }
+        Null::Blank => {
+            let trimmed = trimmed(column, dialect);
+            (format!("{trimmed} {} ''", if is_null { "=" } else { "<>" }), Vec::new())
         }
     }
-    (format!("({})", texts.join(" or ")), bound)
+}
+
+/// That there is no value: NULL, or what else means it.
+fn has_none(column: &str, nulls: &[Null], dialect: Dialect) -> Written {
+    let null = (format!("{column} is null"), Vec::new());
+    joined(null, nulls.iter().map(|null| means(column, null, dialect, true)), " or ")
 }
 
 /// A condition that holds for values alone, of which nothing is kept that means none.
-fn has_value(column: &str, (text, mut bound): Written, nulls: &[Null], dialect: Dialect) -> Written {
-    let mut texts = vec![text];
-    for null in nulls {
-        match null {
-            Null::Is(word) => {
-                texts.push(format!("{column} <> ?"));
-                bound.push(word.clone());
-            }
-            Null::Within(first, end) => {
-                texts.push(format!("({column} < ? or {column} >= ?)"));
-                bound.extend([first.clone(), end.clone()]);
-            }
-            Null::From(first) => {
-                texts.push(format!("{column} < ?"));
-                bound.push(first.clone());
-            }
-            Null::Blank if dialect == Dialect::Oracle => texts.push(format!("rtrim({column}) is not null")),
-            Null::Blank => texts.push(format!("{} <> ''", trimmed(column, dialect))),
-        }
-    }
+fn has_value(column: &str, condition: Written, nulls: &[Null], dialect: Dialect) -> Written {
+    joined(condition, nulls.iter().map(|null| means(column, null, dialect, false)), " and ")
+}
+
+/// A condition and others, as one.
+fn joined(first: Written, others: impl Iterator<Item = Written>, word: &str) -> Written {
+    let (texts, bound): (Vec<String>, Vec<Vec<Bound>>) = std::iter::once(first).chain(others).unzip();
     match texts.len() {
-        1 => (texts.concat(), bound),
-        _ => (format!("({})", texts.join(" and ")), bound),
+        1 => (texts.concat(), bound.concat()),
+        _ => (format!("({})", texts.join(word)), bound.concat()),
     }
 }
 
