@@ -24,8 +24,8 @@ use hyper::{Method, StatusCode};
 
 use super::coding::{self, Coding};
 use super::compress::{self, Compressed};
-use super::spare::{ForEverybody, Spare};
 use super::{conditional, retire};
+use crate::http::clients::{Bucket, Rate};
 use crate::http::{Cors, Problem};
 
 /// Answers of less are not worth a coding: they fit into a packet or two as they are.
@@ -34,12 +34,20 @@ const THRESHOLD: u64 = 1024;
 /// Answers of up to so many bytes are coded before they are sent, so that their length is known.
 const AT_ONCE: u64 = 256 * 1024;
 
+/// How often answers are coded that are given to everybody, whoever asks. Whoever is known has a rate; who is not could have the
+/// description coded again and again, at a hundred times of what the request costs them. Beyond this it is sent plain.
+pub(super) const CODINGS_FOR_EVERYBODY: Rate = Rate::per_second(5, 50);
+
+/// That an answer is given to everybody: told by the handler, among the answer's extensions.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ForEverybody;
+
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Finishes an answer. Conditions count where without them it would be a good one, in the order of RFC 9110 section 13.2.2.
 pub(super) async fn finish(
     request: &Parts,
-    (cors, spare): (Option<&Cors>, &Spare),
+    (cors, codings): (Option<&Cors>, &Bucket),
     mut response: Response,
 ) -> Result<Response, Problem> {
     let reads = request.method == Method::GET || request.method == Method::HEAD;
@@ -52,7 +60,7 @@ pub(super) async fn finish(
         response.headers_mut().insert(VARY, HeaderValue::from_static("Accept-Encoding"));
     }
     let coding = coding_of(request, cors, &response);
-    let plain = response.headers().get(ETAG).cloned();
+    let plain = coding.and_then(|_| response.headers().get(ETAG).cloned());
     if let (Some(coding), Some(tag)) = (coding, &plain) {
         let tag = conditional::in_coding(tag, coding);
         response.headers_mut().insert(ETAG, tag);
@@ -66,9 +74,10 @@ pub(super) async fn finish(
         }
         return Ok(response);
     }
-    let is_spared = coding.is_some() && (response.extensions().get::<ForEverybody>().is_none() || spare.take());
+    let is_worth_it =
+        coding.is_some() && (response.extensions().get::<ForEverybody>().is_none() || codings.take().is_ok());
     match coding {
-        Some(coding) if is_spared => Ok(code(response, coding).await),
+        Some(coding) if is_worth_it => Ok(code(response, coding).await),
         Some(_) => {
             if let Some(tag) = plain {
                 response.headers_mut().insert(ETAG, tag);

@@ -43,7 +43,6 @@ mod retire;
 mod route;
 mod shape;
 mod sight;
-mod spare;
 mod stream;
 mod value;
 mod writable;
@@ -66,6 +65,7 @@ use hyper::{Method, Request, StatusCode};
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
+use crate::http::clients::Bucket;
 use crate::http::{
     AuthConfig, Authenticator, Caller, Clients, Edge, Health, HostPolicy, Limits, Problem, ServerConfig, Visitor,
     json_answer, parameters,
@@ -82,7 +82,6 @@ use openapi::About;
 use retire::Met;
 use route::{Route, RouteTable, Target};
 use sight::{Sight, View};
-use spare::{ForEverybody, Spare};
 
 pub use value::column_of;
 
@@ -134,8 +133,8 @@ pub struct Facade {
     seal: Arc<Seal>,
     veil: Veil,
     edge: Edge,
-    /// What coding the description may cost.
-    spare: Spare,
+    /// How often answers are coded that are given to everybody.
+    codings: Bucket,
     routes: RouteTable,
     hub: Arc<changes::Hub>,
     closing: CancellationToken,
@@ -163,7 +162,7 @@ impl Facade {
             seal: Arc::new(Seal::new(setup.cursor_secret)),
             veil: Veil::new(setup.cursor_secret),
             edge: Edge::new(Limits::from(&setup.server), hosts, setup.clients),
-            spare: Spare::new(),
+            codings: Bucket::new(finish::CODINGS_FOR_EVERYBODY),
             routes: RouteTable::new(&setup.metrics),
             metrics: setup.metrics,
             health: setup.health,
@@ -235,7 +234,7 @@ impl Facade {
             Route::OpenApi => openapi::answer(catalog, request)?,
             _ => return Err(catalog.no_such_path()),
         };
-        response.extensions_mut().insert(ForEverybody);
+        response.extensions_mut().insert(finish::ForEverybody);
         Ok(response)
     }
 
@@ -377,7 +376,7 @@ async fn answer(facade: Arc<Facade>, request: Request<Body>) -> Response {
     let cors = facade.server.cors.as_ref();
     let answered = pin!(async {
         let response = facade.handle((&request, body), route, &visitor).await?;
-        finish::finish(&request, (cors, &facade.spare), response).await
+        finish::finish(&request, (cors, &facade.codings), response).await
     });
     let mut response = facade.edge.run(&request, metrics, &visitor, answered).await;
     if let Some(cors) = cors {

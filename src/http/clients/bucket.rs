@@ -21,7 +21,7 @@ use crate::http::problem::whole_seconds;
 
 /// Time since it was first looked at. It never goes back, whatever happens to the clock on the wall.
 #[derive(Debug, Default)]
-pub(super) struct Monotonic(OnceLock<Instant>);
+pub(crate) struct Monotonic(OnceLock<Instant>);
 
 impl Clock for Monotonic {
     type Instant = Nanos;
@@ -73,7 +73,7 @@ impl Standing {
 }
 
 /// A budget of requests.
-pub(super) struct Bucket<C = Monotonic>
+pub(crate) struct Bucket<C = Monotonic>
 where
     C: Clock<Instant = Nanos>,
 {
@@ -84,7 +84,7 @@ where
 
 impl Bucket {
     /// A full one.
-    pub(super) fn new(rate: Rate) -> Bucket {
+    pub(crate) fn new(rate: Rate) -> Bucket {
         Bucket::with_clock(rate, Monotonic::default())
     }
 
@@ -113,7 +113,7 @@ where
     }
 
     /// Takes one request; `Err` when there is none.
-    pub(super) fn take(&self) -> Result<Standing, Standing> {
+    pub(crate) fn take(&self) -> Result<Standing, Standing> {
         match self.limiter.check() {
             Ok(()) => Ok(self.standing()),
             Err(until) => Err(Standing { remaining: 0, more_in: until.wait_time_from(self.limiter.clock().now()) }),

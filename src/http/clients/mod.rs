@@ -26,11 +26,11 @@ use tokio_util::sync::CancellationToken;
 use super::{Problem, Reason};
 use crate::gate::{Ask, Lane, Priority};
 use crate::telemetry::{ClientMetrics, Metrics, RefusalMetrics};
-use bucket::Bucket;
 use fields::Fields;
 use holding::{Holding, Meters};
 use strangers::Strangers;
 
+pub(crate) use bucket::Bucket;
 pub use bucket::Standing;
 pub use config::{ClientConfig, ClientsConfig, SECTION};
 pub use holding::Hold;

@@ -37,16 +37,18 @@ pub struct Rate {
 
 impl Rate {
     /// Of requests without a valid key, all together.
-    pub(super) const OF_FAILED_LOGINS: Rate = match (NonZeroU32::new(20), NonZeroU32::new(200)) {
-        (Some(count), Some(burst)) => Rate { count, unit: Unit::Second, burst },
-        _ => Rate { count: NonZeroU32::MIN, unit: Unit::Second, burst: NonZeroU32::MIN },
-    };
+    pub(super) const OF_FAILED_LOGINS: Rate = Rate::per_second(20, 200);
 
     /// Of such requests from one address, or for one key.
-    pub(super) const OF_FAILED_LOGINS_EACH: Rate = match (NonZeroU32::new(5), NonZeroU32::new(50)) {
-        (Some(count), Some(burst)) => Rate { count, unit: Unit::Second, burst },
-        _ => Rate { count: NonZeroU32::MIN, unit: Unit::Second, burst: NonZeroU32::MIN },
-    };
+    pub(super) const OF_FAILED_LOGINS_EACH: Rate = Rate::per_second(5, 50);
+
+    /// So many a second, and so many at once; at least one of each.
+    pub(crate) const fn per_second(count: u32, burst: u32) -> Rate {
+        match (NonZeroU32::new(count), NonZeroU32::new(burst)) {
+            (Some(count), Some(burst)) => Rate { count, unit: Unit::Second, burst },
+            _ => Rate { count: NonZeroU32::MIN, unit: Unit::Second, burst: NonZeroU32::MIN },
+        }
+    }
 
     /// Reads `COUNT/s`, `COUNT/m` or `COUNT/h`, perhaps with ` burst COUNT`.
     pub fn parse(text: &str) -> Result<Rate, String> {

@@ -225,10 +225,7 @@ pub(super) fn scalar(table: &Table<'_>, name: &str) -> Option<Scalar> {
     };
     (scalar.min, scalar.max) = (limit("min"), limit("max"));
     scalar.format = table.read("format", |node| format(node, value_type));
-    scalar.zone = table.read("zone", |node| {
-        let name = node.as_str().ok_or_else(|| format!("expected a string, found {}", node.kind()))?;
-        TimeZone::get(name).map_err(|_| format!("there is no time zone `{name}`"))
-    });
+    scalar.zone = table.read("zone", zone);
     if has_values {
         scalar.values = table.read("values", values);
     }
@@ -245,6 +242,12 @@ fn values(node: &Node) -> Result<Vec<(String, Bound)>, String> {
         return Err("it has no values".to_owned());
     }
     entries.iter().map(|(name, node)| Bound::constant(node).map(|bound| (name.clone(), bound))).collect()
+}
+
+/// A time zone by its name.
+pub(super) fn zone(node: &Node) -> Result<TimeZone, String> {
+    let name = node.as_str().ok_or_else(|| format!("expected a string, found {}", node.kind()))?;
+    TimeZone::get(name).map_err(|_| format!("there is no time zone `{name}`"))
 }
 
 /// A form of dates that can be written: it is tried once.

@@ -9,6 +9,7 @@ use jiff::{Timestamp, Zoned};
 use super::bound::{Bound, single_type};
 use super::input::Input;
 use super::keys::STAMP;
+use super::rules;
 use super::steps::{BUILT_IN, Origin, VERSION};
 use crate::decode::rows::ColumnKind;
 use crate::diagnostic::{Faults, Node, Table, Written};
@@ -79,10 +80,7 @@ fn stamp(node: &Node, faults: &Faults) -> Option<Stamp> {
         moment if moment.is_moment() => Ok(moment),
         other => Err(format!("a stamp is a date, time or datetime, not of type `{}`", other.name())),
     });
-    let zone = inner.read("zone", |node| {
-        let name = node.as_str().ok_or_else(|| format!("expected a string, found {}", node.kind()))?;
-        TimeZone::get(name).map_err(|_| format!("there is no time zone `{name}`"))
-    });
+    let zone = inner.read("zone", rules::zone);
     let format = match inner.get("format") {
         None => None,
         Some(_) => Some(inner.read("format", |node| {

@@ -454,13 +454,13 @@ fn is_odd(c: char) -> bool {
 fn named(text: &Text, given: &Given<'_>) -> Result<String, Fault> {
     let name = text.written(given, None);
     let why = if name.is_empty() {
-        "which is empty"
+        "which is empty".to_owned()
     } else if name.len() > LONGEST_NAME {
-        "which is too long"
+        "which is too long".to_owned()
     } else if name.contains(is_odd) {
-        r#"which has one of / \ < > : " | ? * or a control character in it"#
+        format!("which has one of {ODD} in it")
     } else if name.starts_with(['.', ' ']) || name.ends_with(['.', ' ']) {
-        "which begins or ends with a dot or a blank"
+        "which begins or ends with a dot or a blank".to_owned()
     } else {
         return Ok(name);
     };
